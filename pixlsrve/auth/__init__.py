@@ -1,0 +1,1 @@
+"""Who is asking: signing keys, tokens, principals."""

@@ -1,0 +1,1 @@
+"""The HTTP doors: routes, middleware, schemas, byte ranges, push."""

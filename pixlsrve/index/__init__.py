@@ -1,0 +1,1 @@
+"""From files on disk to rows in the index: walk, watch, read, hash, decode."""

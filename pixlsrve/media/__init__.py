@@ -1,0 +1,1 @@
+"""Media on disk and in the library: originals, queries, thumbnails, search."""

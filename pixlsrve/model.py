@@ -1,0 +1,125 @@
+"""Value types and ids that every layer shares. No I/O."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NewType
+
+import msgspec
+
+AssetId = NewType("AssetId", str)
+"""An asset's public id: a UUID in its canonical lower-case text form."""
+
+AlbumId = NewType("AlbumId", str)
+"""An album's (a folder's) public id: a UUID in its canonical lower-case text form."""
+
+
+class Kind(StrEnum):
+    """What a media file is, by its content."""
+
+    PHOTO = "photo"
+    VIDEO = "video"
+    AUDIO = "audio"
+
+
+class RootState(StrEnum):
+    """Whether a library root can be read just now."""
+
+    ONLINE = "online"
+    OFFLINE = "offline"
+
+
+class TakenSource(StrEnum):
+    """Where a capture time came from, best first (DESIGN section 4)."""
+
+    DATE_TIME_ORIGINAL = "exif:DateTimeOriginal"
+    CREATE_DATE = "exif:CreateDate"
+    CONTAINER = "container"
+    XMP = "xmp"
+    IPTC = "iptc"
+    GPS = "gps"
+    FILE_NAME = "filename"
+    MODIFY_DATE = "exif:ModifyDate"
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the header bytes of one media file say. Absent facts are None.
+
+    Strings are cleaned (no NUL, no control characters, NFC, at most 256 characters, captions 2,048); numbers are
+    finite.
+    """
+
+    kind: Kind
+    format: str
+    """Lower-case real format by content: jpeg, png, heic, avif, tiff, dng, mp4, mov, mp3, ..."""
+    mime: str
+    width_px: int | None = None
+    """As displayed: orientation and container rotation applied."""
+    height_px: int | None = None
+    orientation: int = 1
+    """Exif orientation still to be applied to the decoded pixels, 1 to 8 (1 where the container already did)."""
+    taken_us: int | None = None
+    """Capture instant, microseconds since the Unix epoch, UTC."""
+    taken_local_us: int | None = None
+    """Wall clock at the place of capture, encoded as if it were UTC, microseconds since the epoch."""
+    taken_source: TakenSource | None = None
+    camera_make: str | None = None
+    camera: str | None = None
+    """Exif Model, trimmed."""
+    lens: str | None = None
+    iso: int | None = None
+    exposure: str | None = None
+    """Exposure time in seconds as a photographer writes it: 1/120, 0.6, 4."""
+    exposure_s: float | None = None
+    f_number: float | None = None
+    latitude: float | None = None
+    """Signed degrees, south negative."""
+    longitude: float | None = None
+    """Signed degrees, west negative."""
+    altitude_m: float | None = None
+    """Signed metres, below sea level negative."""
+    duration_s: float | None = None
+    codecs: tuple[str, ...] = ()
+    title: str | None = None
+    caption: str | None = None
+    keywords: tuple[str, ...] = ()
+    artist: str | None = None
+    album: str | None = None
+    has_cover: bool = False
+    frame_count: int | None = None
+    bit_depth: int | None = None
+    progressive: bool | None = None
+    color_components: int | None = None
+    content_identifier: str | None = None
+    """Ties the two halves of an Apple Live Photo."""
+    motion_offset: int | None = None
+    """Byte offset of a video embedded in a motion photo."""
+    motion_size_bytes: int | None = None
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a file could not be read or decoded: a row in the quarantine list, not an exception."""
+
+    reason: str
+    """A stable word: empty, unrecognised, damaged, too_large, too_slow, out_of_memory, crashed, unsupported, unreadable."""
+    message: str
+    """One sentence for a person; no host path in it."""
+
+
+class Content(msgspec.Struct, frozen=True, kw_only=True):
+    """What reading a file's whole content gave."""
+
+    sha256: bytes
+    size_bytes: int
+    thumbnails: dict[int, bytes] = {}
+    """JPEG bytes by the length of the bounding box's side in pixels: 200, 400, 800."""
+    thumbhash: bytes | None = None
+    width_px: int | None = None
+    """As displayed, measured by the decoder; None where nothing was decoded."""
+    height_px: int | None = None
+    refusal: Refusal | None = None
+    """Set when the pixels could not be decoded; the hash is still right."""
+
+
+THUMBNAIL_SIZES_PX = (200, 400, 800)
+"""The sides of the boxes that thumbnails fit within (specs/pixlsrve-api-v1.md, thumbnail)."""

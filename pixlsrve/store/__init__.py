@@ -1,0 +1,1 @@
+"""SQLite: connections, migrations, and every SQL statement of the program."""
