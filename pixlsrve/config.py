@@ -1,0 +1,351 @@
+"""Settings: every key with its default once; flags > environment > gallery settings > TOML file > defaults."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+import msgspec
+import platformdirs
+from msgspec import Meta
+
+from pixlsrve.errors import ConfigError
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Rate = Annotated[str, Meta(pattern=r"^(off|[1-9][0-9]{0,8}/(second|minute|hour|day))$")]
+SERVICE_DATA_DIR = Path("/var/lib/pixlsrve")
+SERVICE_CONFIG = Path("/etc/pixlsrve/pixlsrve.toml")
+SETTINGS_FILE = "settings.toml"
+
+
+class HttpConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[http]: the listeners."""
+
+    host: str = ""
+    """Address to listen on; empty for all, IPv4 and IPv6."""
+    port: Port = 8080
+    """Port of HTTP; 0 picks a free one."""
+    tls: bool = True
+    """Serve HTTPS beside HTTP."""
+    tls_port: Port = 8443
+    """Port of HTTPS."""
+    tls_cert: str = ""
+    """PEM file with the owner's certificate chain; empty for the host's own."""
+    tls_key: str = ""
+    """PEM file with the key of tls_cert."""
+    hosts: list[str] = []
+    """Further host names that are ours."""
+    trusted_proxies: list[str] = []
+    """Addresses or networks of reverse proxies whose X-Forwarded-For counts."""
+    thumbnail_cache: Literal["public", "private"] = "public"
+    """Cache-Control of thumbnails on direct connections."""
+    public_url: str = ""
+    """Base of social-login redirects, such as https://photos.example.org."""
+
+
+class RateLimitsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[rate_limits]: a number per second, minute, hour or day, or "off"."""
+
+    auth: Rate = "10/minute"
+    """Login, pairing, refresh; counted by address."""
+    photos: Rate = "100/minute"
+    """Photo details and originals; counted by device, else account, else address."""
+    browse: Rate = "600/minute"
+    """Lists: photos, albums, timeline, map, suggestions."""
+    thumbnails: Rate = "6000/minute"
+    """Thumbnails."""
+    search: Rate = "20/minute"
+    """Search."""
+    uploads: Rate = "600/minute"
+    """Uploads."""
+    other: Rate = "60/minute"
+    """Everything else."""
+
+
+class AccountsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[accounts]: who may make one."""
+
+    registration: Literal["closed", "invite", "open"] = "closed"
+    """Whether people can register themselves."""
+
+
+class CompatConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[compat]: what older clients need."""
+
+    open_media_api: bool = False
+    """Open the content-addressed door to loopback and the LAN without a token."""
+    websocket_host: str = "127.0.0.1"
+    """Address of the broadcast websocket."""
+    websocket_port: Port = 8765
+    """Port of the broadcast websocket; 0 switches it off."""
+    drop_group: str = ""
+    """Group whose members may put files into the drop directory."""
+
+
+class MdnsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[mdns]: being found on the LAN."""
+
+    enabled: bool = True
+    """Announce the service."""
+    name: str = ""
+    """Instance name; empty for the host's name."""
+
+
+class WireguardConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[wireguard]: the tunnel."""
+
+    enabled: bool = True
+    """Run the tunnel."""
+    interface: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_=+.-]{1,15}$")] = "pixlsrve0"
+    """Name of the network interface."""
+    port: Port = 51820
+    """UDP port."""
+    endpoint: str = ""
+    """HOST:PORT that phones dial from outside; empty for the LAN address."""
+    network: str = "10.100.0.0/24"
+    """Addresses inside the tunnel; the host has the first."""
+    lan_access: bool = False
+    """Let phones reach the LAN through the tunnel."""
+    port_mapping: bool = False
+    """Ask the router to forward the port."""
+
+
+class DnsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[dns]: the tunnel's resolver."""
+
+    enabled: bool = True
+    """Answer DNS inside the tunnel."""
+    upstream: list[str] = []
+    """Resolvers to forward to; empty for the system's."""
+
+
+class IndexConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[index]: how files are read and decoded."""
+
+    workers: Annotated[int, Meta(ge=0, le=64)] = 0
+    """Worker processes; 0 for one a core, at most 4."""
+    worker_memory_mb: Annotated[int, Meta(ge=64, le=65536)] = 192
+    """Memory cap of one worker process, MiB."""
+    worker_seconds: Annotated[float, Meta(ge=1, le=3600)] = 60.0
+    """Longest time for one file, seconds."""
+    max_pixels: Annotated[int, Meta(ge=1_000_000, le=4_000_000_000)] = 300_000_000
+    """Larger pictures are listed without thumbnails."""
+
+
+class UploadsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[uploads]: room for what phones send."""
+
+    quota_mb: Annotated[int, Meta(ge=0)] = 0
+    """Most one device or account may store, MiB; 0 for no limit."""
+    reserve_mb: Annotated[int, Meta(ge=-1)] = -1
+    """Free space that uploads leave, MiB; -1 for 1 GiB or 5 % of the disk, the smaller."""
+
+
+class LogConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[log]: what goes to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severity that is written."""
+    format: Literal["auto", "json", "text"] = "auto"
+    """auto: text on a terminal, JSON elsewhere."""
+
+
+class SocialConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[social.NAME]: one login provider."""
+
+    client_id: str
+    """The id that the provider gave."""
+    client_secret_file: str = ""
+    """File that holds the secret."""
+    issuer: str = ""
+    """OpenID issuer URL; preset for google."""
+    client_ids: list[str] = []
+    """Further audiences (native apps)."""
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All settings, validated."""
+
+    data_dir: str
+    """State, index, thumbnails, keys, control socket."""
+    storage_dir: str
+    """Uploads; indexed as a root named "Uploads"."""
+    photos: list[str] = []
+    """Folders of photos, read only."""
+    rescan_interval_s: Annotated[int, Meta(ge=0, le=31_536_000)] = 3600
+    """Seconds between full walks of the roots; 0 for none."""
+    http: HttpConfig = HttpConfig()
+    rate_limits: RateLimitsConfig = RateLimitsConfig()
+    accounts: AccountsConfig = AccountsConfig()
+    compat: CompatConfig = CompatConfig()
+    mdns: MdnsConfig = MdnsConfig()
+    wireguard: WireguardConfig = WireguardConfig()
+    dns: DnsConfig = DnsConfig()
+    index: IndexConfig = IndexConfig()
+    uploads: UploadsConfig = UploadsConfig()
+    log: LogConfig = LogConfig()
+    social: dict[str, SocialConfig] = {}
+
+    @property
+    def data_path(self) -> Path:
+        """The data directory."""
+        return Path(self.data_dir)
+
+    @property
+    def storage_path(self) -> Path:
+        """The storage directory."""
+        return Path(self.storage_dir)
+
+
+def default_data_dir(env: Mapping[str, str] = os.environ) -> Path:
+    """Where state lives unless told otherwise: the service's directory for root when installed, else the user's."""
+    if env.get("PIXLSRVE_DATA_DIR"):
+        return Path(env["PIXLSRVE_DATA_DIR"])
+    if os.geteuid() == 0 and SERVICE_CONFIG.exists():
+        return SERVICE_DATA_DIR
+    return Path(platformdirs.user_data_dir("pixlsrve", appauthor=False))
+
+
+def default_config_file() -> Path | None:
+    """The TOML file that is read without being named, or None."""
+    user_file = Path(platformdirs.user_config_dir("pixlsrve", appauthor=False)) / "pixlsrve.toml"
+    candidates = [SERVICE_CONFIG] if os.geteuid() == 0 else [user_file]
+    return next((file for file in candidates if file.is_file()), None)
+
+
+def load(
+    *, flags: Mapping[str, Any] | None = None, file: Path | None = None, env: Mapping[str, str] = os.environ
+) -> Config:
+    """The settings in force. `flags` is nested like the TOML file.
+
+    Raises ConfigError naming the key, the value and what is allowed.
+    """
+    flags = flags or {}
+    source = file or default_config_file()
+    from_file = _read_toml(source) if source is not None else {}
+    from_env = _from_environment(env)
+    data_dir = Path(_first("data_dir", flags, from_env, from_file) or default_data_dir(env)).expanduser().absolute()
+    settings = data_dir / SETTINGS_FILE
+    from_settings = _read_toml(settings) if settings.is_file() else {}
+    merged = _merge(_merge(_merge(from_file, from_settings), from_env), flags)
+    merged["data_dir"] = str(data_dir)
+    merged["storage_dir"] = str(Path(merged.get("storage_dir") or data_dir / "storage").expanduser().absolute())
+    config = _convert(merged)
+    photos = list(dict.fromkeys(str(Path(root).expanduser().absolute()) for root in config.photos))
+    config = msgspec.structs.replace(config, photos=photos)
+    _check_overlaps(config)
+    return config
+
+
+def _first(key: str, *layers: Mapping[str, Any]) -> Any:
+    """The value of the first layer that has `key`."""
+    return next((layer[key] for layer in layers if layer.get(key)), None)
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    """A TOML file as nested dictionaries. Raises ConfigError."""
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"The settings file {path} can't be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The settings file {path} is not valid TOML: {error}.") from error
+
+
+def _from_environment(env: Mapping[str, str]) -> dict[str, Any]:
+    """The PIXLSRVE_… variables, nested; lists are separated by the path separator or commas."""
+    result: dict[str, Any] = {}
+    for name, value in env.items():
+        if not name.startswith("PIXLSRVE_") or name.startswith("PIXLSRVE_TEST_"):
+            continue
+        keys = name.removeprefix("PIXLSRVE_").lower().split("__")
+        target = result
+        for key in keys[:-1]:
+            target = target.setdefault(key, {})
+        target[keys[-1]] = _split(value) if _is_list(keys) else value
+    return result
+
+
+def _split(value: str) -> list[str]:
+    """`a,b` or `/a:/b` as a list."""
+    separator = os.pathsep if value.startswith("/") else ","
+    return [part for part in value.split(separator) if part]
+
+
+def _is_list(keys: list[str]) -> bool:
+    """Whether the key at this path takes a list."""
+    hints: Any = Config
+    for key in keys:
+        if get_origin(hints) is dict:
+            hints = get_args(hints)[1]
+            continue
+        if not isinstance(hints, type) or not issubclass(hints, msgspec.Struct):
+            return False
+        hints = get_type_hints(hints, include_extras=False).get(key)
+    return get_origin(hints) is list
+
+
+def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """`above` laid over `below`, sections merged key by key."""
+    result = dict(below)
+    for key, value in above.items():
+        old = result.get(key)
+        result[key] = _merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return result
+
+
+def _convert(merged: dict[str, Any]) -> Config:
+    """Validate. Raises ConfigError naming key, value and what is allowed."""
+    try:
+        return msgspec.convert(merged, Config, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(_explain(str(error), merged)) from error
+
+
+def _explain(message: str, merged: dict[str, Any]) -> str:
+    """msgspec's message as a sentence with the key's name and the value."""
+    what, _, where = message.partition(" - at `")
+    path = where.rstrip("`").removeprefix("$").lstrip(".")
+    unknown = re.search(r"unknown field `(.+)`", what)
+    if unknown:
+        section = _section_keys(path)
+        key = ".".join(filter(None, (path, unknown[1])))
+        return f"Unknown setting {key}; allowed here are: {', '.join(section)}."
+    value: Any = merged
+    for key in re.findall(r"[^.\[\]]+", path):
+        if isinstance(value, list):
+            value = value[int(key)] if key.isdigit() else value
+        elif isinstance(value, Mapping):
+            value = value.get(key)
+    return f"The setting {path} has the bad value {value!r}: {what[0].lower()}{what[1:]}."
+
+
+def _section_keys(path: str) -> list[str]:
+    """The names of the settings in the section at `path`."""
+    section: Any = Config
+    for key in filter(None, path.split(".")):
+        section = get_type_hints(section).get(key, SocialConfig) if isinstance(section, type) else SocialConfig
+    fields = section if isinstance(section, type) and issubclass(section, msgspec.Struct) else SocialConfig
+    return [field.name for field in msgspec.structs.fields(fields)]
+
+
+def _check_overlaps(config: Config) -> None:
+    """Photo, storage and data directories must not hold one another, but a photo root may be the storage directory."""
+    data, storage = config.data_path, config.storage_path
+    inside_data = storage != data and storage.is_relative_to(data)
+    pairs = [(data, Path(root), "data_dir", "photos") for root in config.photos]
+    pairs += [(storage, Path(root), "storage_dir", "photos") for root in config.photos if Path(root) != storage]
+    if not inside_data:
+        pairs.append((data, storage, "data_dir", "storage_dir"))
+    roots = [Path(root) for root in config.photos]
+    pairs += [(a, b, "photos", "photos") for i, a in enumerate(roots) for b in roots[i + 1 :]]
+    for a, b, name_a, name_b in pairs:
+        real_a, real_b = a.resolve(), b.resolve()
+        if real_a.is_relative_to(real_b) or real_b.is_relative_to(real_a):
+            raise ConfigError(
+                f"{name_a} ({a}) and {name_b} ({b}) overlap; each must be a folder of its own, neither inside the other."
+            )

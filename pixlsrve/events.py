@@ -1,0 +1,108 @@
+"""What happened, told to whoever listens: event types and the bus that hands them out in order."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+
+class EventType(StrEnum):
+    """The types of `GET /api/v1/ws` (DESIGN section 4)."""
+
+    PHOTO_ADDED = "photo.added"
+    PHOTO_CHANGED = "photo.changed"
+    PHOTO_REMOVED = "photo.removed"
+    SCAN_PROGRESS = "scan.progress"
+    SCAN_FINISHED = "scan.finished"
+    ROOT_STATE = "root.state"
+    RESYNC = "resync"
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One thing that happened. `at_us` is microseconds since the Unix epoch; `root_id` limits who may see it."""
+
+    seq: int
+    type: EventType
+    at_us: int
+    data: dict[str, Any]
+    root_id: int | None = None
+
+
+class Subscription:
+    """One listener's queue, at most `size` events; a listener that falls further behind is marked `is_overrun`."""
+
+    def __init__(self, size: int) -> None:
+        self._queue: asyncio.Queue[Event] = asyncio.Queue(size)
+        self.is_overrun = False
+
+    def offer(self, event: Event) -> None:
+        """Queue `event`, or mark the subscription as overrun when it is full."""
+        try:
+            self._queue.put_nowait(event)
+        except asyncio.QueueFull:
+            self.is_overrun = True
+
+    async def get(self) -> Event:
+        """The next event; waits for it."""
+        return await self._queue.get()
+
+
+class EventBus:
+    """Numbers events and hands each to every subscriber; keeps the last `history` of them for replay.
+
+    `next_seq` continues where the last run stopped, `reserve(upto)` is called before numbers up to `upto` are used, so
+    that a number is never given twice, whatever happens to the process.
+    """
+
+    BLOCK = 10_000
+
+    def __init__(
+        self, *, next_seq: int = 1, reserve: Callable[[int], None] | None = None, history: int = 5_000
+    ) -> None:
+        self._next_seq = next_seq
+        self._reserved = next_seq
+        self._reserve = reserve
+        self._history: deque[Event] = deque(maxlen=history)
+        self._subscriptions: set[Subscription] = set()
+
+    @property
+    def last_seq(self) -> int:
+        """The number of the newest event; 0 before the first."""
+        return self._next_seq - 1
+
+    def publish(self, type_: EventType, data: dict[str, Any], *, root_id: int | None = None) -> Event:
+        """Number an event, remember it and hand it to every subscriber without waiting."""
+        if self._reserve is not None and self._next_seq >= self._reserved:
+            self._reserved = self._next_seq + self.BLOCK
+            self._reserve(self._reserved)
+        event = Event(self._next_seq, type_, time.time_ns() // 1_000, data, root_id)
+        self._next_seq += 1
+        self._history.append(event)
+        for subscription in self._subscriptions:
+            subscription.offer(event)
+        return event
+
+    def since(self, seq: int) -> list[Event] | None:
+        """The events after `seq`, oldest first, or None when that far back (or forward) is not known any more."""
+        if seq == self.last_seq:
+            return []
+        if not self._history or seq > self.last_seq or seq < self._history[0].seq - 1:
+            return None
+        return [event for event in self._history if event.seq > seq]
+
+    @contextmanager
+    def subscribe(self, size: int = 1_000) -> Iterator[Subscription]:
+        """A subscription for the length of the block."""
+        subscription = Subscription(size)
+        self._subscriptions.add(subscription)
+        try:
+            yield subscription
+        finally:
+            self._subscriptions.discard(subscription)
