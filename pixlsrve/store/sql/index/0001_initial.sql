@@ -34,12 +34,17 @@ CREATE TABLE folder (
     earliest_us INTEGER,
     latest_us INTEGER,
     cover_asset_id INTEGER,
+    -- 1: a mount that is not there just now; its assets are kept as missing
+    is_offline INTEGER NOT NULL DEFAULT 0,
+    -- 1: it was renamed, and the words of its assets still name the old place
+    words_stale INTEGER NOT NULL DEFAULT 0,
     -- when it vanished from disk; microseconds since the epoch
     gone_us INTEGER
 ) STRICT;
 CREATE UNIQUE INDEX folder_place ON folder (root_id, path) WHERE gone_us IS NULL;
 CREATE INDEX folder_parent ON folder (parent_id);
 CREATE INDEX folder_inode ON folder (inode, device);
+CREATE INDEX folder_words ON folder (id) WHERE words_stale = 1;
 -- Albums: folders with photos in or below them.
 CREATE INDEX album_by_name ON folder (sort_name, id) WHERE total_count > 0 AND gone_us IS NULL;
 CREATE INDEX album_by_date ON folder (latest_us, id) WHERE total_count > 0 AND gone_us IS NULL;
@@ -80,6 +85,8 @@ CREATE TABLE asset (
     sha256 BLOB,
     thumbhash BLOB,
     has_thumbnail INTEGER NOT NULL DEFAULT 0,
+    -- ties the halves of a live photo (Apple's content identifier)
+    pair_key TEXT,
     -- the video half of a live photo; that row is hidden and has live_of set
     live_asset_id INTEGER REFERENCES asset (id),
     live_of INTEGER REFERENCES asset (id),
@@ -94,10 +101,16 @@ CREATE TABLE asset (
     gone_us INTEGER
 ) STRICT;
 CREATE UNIQUE INDEX asset_place ON asset (folder_id, name) WHERE gone_us IS NULL;
-CREATE INDEX asset_todo ON asset (stage, folder_id, id) WHERE stage < 2 AND gone_us IS NULL AND missing_us IS NULL;
+CREATE INDEX asset_unread ON asset (id) WHERE stage = 0 AND gone_us IS NULL AND missing_us IS NULL;
+CREATE INDEX asset_undecoded ON asset (date_key) WHERE stage = 1 AND gone_us IS NULL AND missing_us IS NULL;
 CREATE INDEX asset_sha256 ON asset (sha256) WHERE sha256 IS NOT NULL;
-CREATE INDEX asset_gone ON asset (size_bytes, gone_us) WHERE gone_us IS NOT NULL;
-CREATE INDEX asset_missing ON asset (root_id, size_bytes) WHERE missing_us IS NOT NULL;
+CREATE INDEX asset_inode ON asset (inode, device);
+CREATE INDEX asset_size_time ON asset (size_bytes, mtime_ns);
+CREATE INDEX asset_gone ON asset (gone_us, size_bytes) WHERE gone_us IS NOT NULL;
+CREATE INDEX asset_missing ON asset (root_id, folder_id) WHERE missing_us IS NOT NULL;
+CREATE INDEX asset_pair ON asset (folder_id, pair_key) WHERE pair_key IS NOT NULL;
+CREATE INDEX asset_live_of ON asset (live_of) WHERE live_of IS NOT NULL;
+CREATE INDEX asset_live ON asset (live_asset_id) WHERE live_asset_id IS NOT NULL;
 CREATE INDEX asset_refused ON asset (id) WHERE refusal_reason IS NOT NULL;
 CREATE INDEX asset_folder_date ON asset (folder_id, date_key) WHERE shown IN (1, 2);
 CREATE INDEX asset_folder_kind_date ON asset (folder_id, shown, date_key);
