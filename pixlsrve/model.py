@@ -123,3 +123,22 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
 
 THUMBNAIL_SIZES_PX = (200, 400, 800)
 """The sides of the boxes that thumbnails fit within (specs/pixlsrve-api-v1.md, thumbnail)."""
+
+
+class Role(StrEnum):
+    """What an account or a household device may do."""
+
+    ADMIN = "admin"
+    MEMBER = "member"
+
+
+class Principal(msgspec.Struct, frozen=True, kw_only=True):
+    """Who asks, as the store knows it now (THREATS T16): an account, a device, or a script's token."""
+
+    id: str
+    """The credential's subject; the key of rate limits where neither device nor account is known."""
+    role: Role
+    device_id: str | None = None
+    account_id: str | None = None
+    roots: frozenset[int] | None = None
+    """The library roots that may be seen; None for all of them."""
