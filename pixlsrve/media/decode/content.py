@@ -1,0 +1,163 @@
+"""The whole of one file's content: hash, three thumbnails and thumbhash from one reading; and conversions of it."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, replace
+from typing import BinaryIO, Literal
+
+from PIL import Image
+
+from pixlsrve.media.decode import audio, raw, stills
+from pixlsrve.media.decode.hashing import hash_and_hold
+from pixlsrve.media.decode.limits import Limits, NeedsMemory, Undecodable
+from pixlsrve.media.decode.stills import Picture, fitted
+from pixlsrve.media.decode.thumbhash import thumbhash
+from pixlsrve.model import THUMBNAIL_SIZES_PX, Content, Kind
+
+QUALITY = 80
+"""JPEG quality of thumbnails, with 4:2:0 chroma: about 100 kB for 800 pixels, differences invisible at that size."""
+
+FULL_QUALITY = 90
+"""JPEG quality of full-size conversions, which people keep."""
+
+_CHROMA_420 = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """What the header said a file is: as much as decoding needs to know."""
+
+    kind: Kind
+    format: str
+    """Lower-case real format by content (model.Facts.format)."""
+    orientation: int = 1
+    """Exif orientation still to be applied, 1 to 8."""
+
+
+def make_content(file: BinaryIO, form: Form, limits: Limits, *, thumbnails: bool = True) -> Content:
+    """Hash all bytes of `file` and make its thumbnails.
+
+    A file whose pixels cannot be had gives its hash and a refusal; audio without a cover gives neither thumbnails nor
+    a refusal. Raises OSError where reading fails, NeedsMemory before decoding what exceeds `limits.memory_bytes`.
+    """
+    digest, size, source = hash_and_hold(file)
+    content = Content(sha256=digest, size_bytes=size)
+    if not thumbnails:
+        return content
+    try:
+        picture = open_picture(source, form, side_px=max(THUMBNAIL_SIZES_PX), limits=limits)
+    except Undecodable as error:
+        return Content(sha256=digest, size_bytes=size, refusal=error.refusal)
+    if picture is None:
+        return content
+    is_whole = form.kind is not Kind.AUDIO and form.format not in raw.RAW_FORMATS
+    return Content(
+        sha256=digest,
+        size_bytes=size,
+        thumbnails=make_thumbnails(picture.image),
+        thumbhash=thumbhash(picture.image),
+        width_px=picture.width_px if is_whole else None,
+        height_px=picture.height_px if is_whole else None,
+    )
+
+
+def open_picture(source: BinaryIO, form: Form, *, side_px: int | None, limits: Limits) -> Picture | None:
+    """What stands for the file in a gallery: the photo, a film's frame, a song's cover (None without one).
+
+    Raises Undecodable, NeedsMemory.
+    """
+    if form.kind is Kind.VIDEO:
+        from pixlsrve.media.decode import video  # FFmpeg doubles the worker's memory, and few files are films
+
+        return video.decode(source, format=form.format, side_px=side_px, limits=limits)
+    if form.kind is Kind.AUDIO:
+        return _cover(source, side_px, limits)
+    if form.format in raw.RAW_FORMATS:
+        jpeg = raw.preview(source)
+        return stills.decode(jpeg, format="jpeg", orientation=form.orientation, side_px=side_px, limits=limits)
+    return stills.decode(source, format=form.format, orientation=form.orientation, side_px=side_px, limits=limits)
+
+
+def _cover(source: BinaryIO, side_px: int | None, limits: Limits) -> Picture | None:
+    found = audio.cover(source)
+    if found is None:
+        return None
+    head = found.read(12)
+    name = {b"\xff\xd8": "jpeg", b"\x89P": "png", b"GI": "gif", b"BM": "bmp", b"RI": "webp"}.get(head[:2])
+    if name is None:
+        return None
+    try:
+        return stills.decode(found, format=name, orientation=1, side_px=side_px, limits=limits)
+    except (Undecodable, NeedsMemory):
+        return None  # the song plays all the same
+
+
+def make_thumbnails(image: Image.Image) -> dict[int, bytes]:
+    """JPEG bytes by box side; each size is made from the next larger one. Equal sizes share their bytes."""
+    thumbnails: dict[int, bytes] = {}
+    whole, last = image.size, b""
+    for side in sorted(THUMBNAIL_SIZES_PX, reverse=True):
+        size = fitted(*whole, side)
+        if not last or size != image.size:
+            image = _shrink(image, size)
+            last = encode_jpeg(image, QUALITY)
+        thumbnails[side] = last
+    return thumbnails
+
+
+def render(
+    source: BinaryIO,
+    form: Form,
+    limits: Limits,
+    *,
+    format: Literal["jpeg", "png"],  # noqa: A002
+    max_side_px: int | None,
+) -> bytes:
+    """The picture as a JPEG or PNG file, fitted into a square of `max_side_px` (None: full size).
+
+    At full size the largest of 1, 1/2, 1/4, 1/8 is given that the memory allows, which is 1 for all but giants.
+    Raises Undecodable, NeedsMemory.
+    """
+    picture = _largest(source, form, limits) if max_side_px is None else None
+    picture = picture or open_picture(source, form, side_px=max_side_px or 4096, limits=limits)
+    if picture is None:
+        raise Undecodable("unsupported", "The file holds no picture.")
+    if format == "jpeg":
+        return encode_jpeg(picture.image, QUALITY if max_side_px else FULL_QUALITY)
+    out = io.BytesIO()
+    image = picture.image.convert("RGB") if picture.image.mode == "YCbCr" else picture.image
+    image.info = {}
+    image.save(out, "PNG")
+    return out.getvalue()
+
+
+def _largest(source: BinaryIO, form: Form, limits: Limits) -> Picture | None:
+    """The picture at full size, else at the largest binary fraction that fits; None below an eighth."""
+    side_px: int | None = None
+    for _ in range(4):
+        try:
+            # Half of the budget: the finished picture is copied once for colours or turning.
+            return open_picture(source, form, side_px=side_px, limits=replace(limits, memory_bytes=limits.memory_bytes))
+        except NeedsMemory:
+            probe = open_picture(source, form, side_px=200, limits=limits) if side_px is None else None
+            longest = max(probe.width_px, probe.height_px) if probe else side_px or 0
+            side_px = longest // 2
+    return None
+
+
+def encode_jpeg(image: Image.Image, quality: int) -> bytes:
+    """A baseline JPEG without any metadata."""
+    out = io.BytesIO()
+    image.info = {}
+    image.save(out, "JPEG", quality=quality, subsampling=_CHROMA_420)
+    return out.getvalue()
+
+
+def _shrink(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    if image.size == size:
+        return image
+    width, height = image.size
+    if (-(-width // 2), -(-height // 2)) == size:
+        return image.reduce(2)  # exact halving is an average of four pixels, and the cheapest way
+    return image.resize(size, Image.Resampling.BICUBIC)
