@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -29,6 +29,9 @@ class DatabaseDamaged(StorageError):
         self.path = path
 
 
+OnDamage = Callable[[DatabaseDamaged], None]
+
+
 class Queries(Protocol):
     """What reads rows: a Database, or a Transaction of it."""
 
@@ -40,14 +43,17 @@ class Queries(Protocol):
 
 
 @contextlib.contextmanager
-def _translated(path: Path) -> Any:
+def _translated(path: Path, on_damage: OnDamage | None = None) -> Any:
     """Turn sqlite3's errors into ours."""
     try:
         yield
     except sqlite3.DatabaseError as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            raise DatabaseDamaged(path, str(error)) from error
+            damaged = DatabaseDamaged(path, str(error))
+            if on_damage is not None:
+                on_damage(damaged)
+            raise damaged from error
         if code == sqlite3.SQLITE_FULL:
             raise StorageFull(f"The disk that holds {path.name} is full; free some space.") from error
         if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN):
@@ -58,13 +64,14 @@ def _translated(path: Path) -> Any:
 class Transaction:
     """Statements that take effect together; made by `Database.transaction`."""
 
-    def __init__(self, connection: aiosqlite.Connection, path: Path) -> None:
+    def __init__(self, connection: aiosqlite.Connection, path: Path, on_damage: OnDamage | None = None) -> None:
         self._connection = connection
         self._path = path
+        self._on_damage = on_damage
 
     async def execute(self, sql: str, parameters: Parameters = ()) -> int:
         """Run one statement; the number of rows it changed."""
-        with _translated(self._path):
+        with _translated(self._path, self._on_damage):
             cursor = await self._connection.execute(sql, parameters)
             count = cursor.rowcount
             await cursor.close()
@@ -72,7 +79,7 @@ class Transaction:
 
     async def insert(self, sql: str, parameters: Parameters = ()) -> int:
         """Run one INSERT; the new row's id."""
-        with _translated(self._path):
+        with _translated(self._path, self._on_damage):
             row = await self._connection.execute_insert(sql, parameters)
             if row is None:
                 raise StorageError("The database gave no id for a new row.")
@@ -80,13 +87,13 @@ class Transaction:
 
     async def execute_many(self, sql: str, rows: Iterable[Parameters]) -> None:
         """Run one statement for each of `rows`."""
-        with _translated(self._path):
+        with _translated(self._path, self._on_damage):
             cursor = await self._connection.executemany(sql, rows)
             await cursor.close()
 
     async def fetch_all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """All rows of one SELECT, this transaction's own changes included."""
-        with _translated(self._path):
+        with _translated(self._path, self._on_damage):
             return list(await self._connection.execute_fetchall(sql, parameters))  # type: ignore[arg-type]  # rows are tuples here
 
     async def fetch_one(self, sql: str, parameters: Parameters = ()) -> Row | None:
@@ -101,8 +108,15 @@ class Database:
     Transactions wait for each other; reads wait when all readers are busy, and are interrupted after 5 s.
     """
 
-    def __init__(self, path: Path, writer: aiosqlite.Connection, readers: list[aiosqlite.Connection]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        writer: aiosqlite.Connection,
+        readers: list[aiosqlite.Connection],
+        on_damage: OnDamage | None = None,
+    ) -> None:
         self.path = path
+        self._on_damage = on_damage
         self._writer = writer
         self._write_lock = asyncio.Lock()
         self._readers = readers
@@ -113,9 +127,18 @@ class Database:
     @classmethod
     @contextlib.asynccontextmanager
     async def open(
-        cls, path: Path, *, durability: Durability, readers: int = 2, cache_kib: int = 4096
+        cls,
+        path: Path,
+        *,
+        durability: Durability,
+        readers: int = 2,
+        cache_kib: int = 4096,
+        on_damage: OnDamage | None = None,
     ) -> AsyncIterator[Database]:
-        """The database for the length of the block. Raises DatabaseDamaged and StorageError."""
+        """The database for the length of the block. Raises DatabaseDamaged and StorageError.
+
+        `on_damage` is told when a statement finds the file damaged, besides whoever ran the statement.
+        """
         async with contextlib.AsyncExitStack() as stack:
             with _translated(path):
                 writer = await stack.enter_async_context(aiosqlite.connect(path, isolation_level=None))
@@ -127,7 +150,7 @@ class Database:
                     for pragma in (f"PRAGMA cache_size = -{cache_kib}", "PRAGMA query_only = ON"):
                         await reader.execute_fetchall(pragma)
                     read_connections.append(reader)
-            database = cls(path, writer, read_connections)
+            database = cls(path, writer, read_connections, on_damage)
             yield database
             async with database._write_lock:
                 with contextlib.suppress(sqlite3.Error):
@@ -137,11 +160,11 @@ class Database:
     async def transaction(self) -> AsyncIterator[Transaction]:
         """A transaction that commits at the end of the block, or rolls back when the block raises."""
         async with self._write_lock:
-            with _translated(self.path):
+            with _translated(self.path, self._on_damage):
                 await self._writer.execute_fetchall("BEGIN IMMEDIATE")
             try:
-                yield Transaction(self._writer, self.path)
-                with _translated(self.path):
+                yield Transaction(self._writer, self.path, self._on_damage)
+                with _translated(self.path, self._on_damage):
                     await self._writer.execute_fetchall("COMMIT")
             except BaseException:
                 with contextlib.suppress(sqlite3.Error):
@@ -172,7 +195,7 @@ class Database:
             await asyncio.wait({query})
             query.exception()
             raise Unavailable("The query took too long; narrow it down.", reason="too_slow")
-        with _translated(self.path):
+        with _translated(self.path, self._on_damage):
             return list(query.result())  # type: ignore[arg-type]  # rows are tuples here
 
     async def fetch_one(self, sql: str, parameters: Parameters = ()) -> Row | None:
@@ -192,3 +215,8 @@ def _pragmas(durability: Durability, cache_kib: int) -> tuple[str, ...]:
         "PRAGMA temp_store = MEMORY",
         "PRAGMA journal_size_limit = 16777216",
     )
+
+
+def marks(values: Sequence[object]) -> str:
+    """Question marks for an IN list of so many values."""
+    return ",".join("?" * len(values))

@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Literal
 
-from pixlsrve.errors import StartError
+from pixlsrve.errors import StartError, StorageError
 from pixlsrve.store.database import DatabaseDamaged
 
 Schema = Literal["state", "index", "thumbnails"]
@@ -67,7 +68,7 @@ def migrate(path: Path, schema: Schema) -> Migrated:
     Raises DatabaseDamaged, and StartError when the file was written by a newer program.
     """
     migrations = statements_of(schema)
-    is_new = not path.exists()
+    is_new = not path.exists() or path.stat().st_size == 0
     _make_private(path)
     try:
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
@@ -130,12 +131,17 @@ def _apply(connection: sqlite3.Connection, path: Path, number: int, statements: 
         raise
 
 
-def check(path: Path) -> None:
-    """Read the whole file once. Raises DatabaseDamaged when it is not sound."""
+def check(path: Path, *, is_cancelled: Callable[[], bool] | None = None) -> None:
+    """Read the whole file once, or until `is_cancelled`. Raises DatabaseDamaged when it is not sound."""
     try:
-        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            connection.set_progress_handler(is_cancelled, 10_000)
             (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.DatabaseError as error:
+        if is_cancelled is not None and is_cancelled():
+            return
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise StorageError(f"The database {path.name} can't be read: {error}.") from error
         raise DatabaseDamaged(path, str(error)) from error
     if verdict != "ok":
         raise DatabaseDamaged(path, str(verdict))
@@ -147,7 +153,7 @@ def copy_verified(path: Path, copy: Path) -> None:
     fresh.unlink(missing_ok=True)
     _make_private(fresh)
     with (
-        contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as source,
+        contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as source,
         contextlib.closing(sqlite3.connect(fresh)) as target,
     ):
         source.backup(target)
