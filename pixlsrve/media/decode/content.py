@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import BinaryIO, Literal
 
 from PIL import Image
@@ -55,7 +55,7 @@ def make_content(file: BinaryIO, form: Form, limits: Limits, *, thumbnails: bool
     return Content(
         sha256=digest,
         size_bytes=size,
-        thumbnails=make_thumbnails(picture.image),
+        thumbnails=make_thumbnails(picture),
         thumbhash=thumbhash(picture.image),
         width_px=picture.width_px if is_whole else None,
         height_px=picture.height_px if is_whole else None,
@@ -93,12 +93,12 @@ def _cover(source: BinaryIO, side_px: int | None, limits: Limits) -> Picture | N
         return None  # the song plays all the same
 
 
-def make_thumbnails(image: Image.Image) -> dict[int, bytes]:
+def make_thumbnails(picture: Picture) -> dict[int, bytes]:
     """JPEG bytes by box side; each size is made from the next larger one. Equal sizes share their bytes."""
     thumbnails: dict[int, bytes] = {}
-    whole, last = image.size, b""
+    image, last = picture.image, b""
     for side in sorted(THUMBNAIL_SIZES_PX, reverse=True):
-        size = fitted(*whole, side)
+        size = fitted(picture.width_px, picture.height_px, side)
         if not last or size != image.size:
             image = _shrink(image, size)
             last = encode_jpeg(image, QUALITY)
@@ -119,8 +119,10 @@ def render(
     At full size the largest of 1, 1/2, 1/4, 1/8 is given that the memory allows, which is 1 for all but giants.
     Raises Undecodable, NeedsMemory.
     """
-    picture = _largest(source, form, limits) if max_side_px is None else None
-    picture = picture or open_picture(source, form, side_px=max_side_px or 4096, limits=limits)
+    if max_side_px is None:
+        picture = _largest(source, form, limits)
+    else:
+        picture = open_picture(source, form, side_px=max_side_px, limits=limits)
     if picture is None:
         raise Undecodable("unsupported", "The file holds no picture.")
     if format == "jpeg":
@@ -133,17 +135,18 @@ def render(
 
 
 def _largest(source: BinaryIO, form: Form, limits: Limits) -> Picture | None:
-    """The picture at full size, else at the largest binary fraction that fits; None below an eighth."""
-    side_px: int | None = None
-    for _ in range(4):
+    """The picture at full size, else at the largest binary fraction that fits."""
+    try:
+        return open_picture(source, form, side_px=None, limits=limits)
+    except NeedsMemory:
+        smallest = open_picture(source, form, side_px=min(THUMBNAIL_SIZES_PX), limits=limits)
+    longest = max(smallest.width_px, smallest.height_px) if smallest else 0
+    for divisor in (2, 4, 8):
         try:
-            # Half of the budget: the finished picture is copied once for colours or turning.
-            return open_picture(source, form, side_px=side_px, limits=replace(limits, memory_bytes=limits.memory_bytes))
+            return open_picture(source, form, side_px=longest // divisor, limits=limits)
         except NeedsMemory:
-            probe = open_picture(source, form, side_px=200, limits=limits) if side_px is None else None
-            longest = max(probe.width_px, probe.height_px) if probe else side_px or 0
-            side_px = longest // 2
-    return None
+            continue
+    return smallest
 
 
 def encode_jpeg(image: Image.Image, quality: int) -> bytes:

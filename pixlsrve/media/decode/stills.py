@@ -7,6 +7,7 @@ the rest is shrunk before colours are converted, turned or flattened.
 from __future__ import annotations
 
 import struct
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -72,15 +73,17 @@ def decode(source: BinaryIO, *, format: str, orientation: int, side_px: int | No
         return Picture(image, found.width_px, found.height_px)
     if format not in PILLOW_FORMATS:
         raise Undecodable("unsupported", f"Pictures of the format {format} cannot be decoded here.")
+    name = PILLOW_FORMATS[format]
+    Image.MAX_IMAGE_PIXELS = limits.max_pixels  # Pillow's own net, for frames and strips larger than the header says
     try:
-        return _decode(source, PILLOW_FORMATS[format], orientation, side_px, limits)
+        with warnings.catch_warnings(action="ignore"):
+            try:
+                return _decode(source, name, orientation, side_px, limits)
+            except DAMAGE:
+                with _tolerance():
+                    return _decode(source, name, orientation, side_px, limits)
     except Image.DecompressionBombError as error:
-        raise Undecodable("too_large", "The picture unpacks to far more than it says.") from error
-    except DAMAGE:
-        pass
-    try:
-        with _tolerance():
-            return _decode(source, PILLOW_FORMATS[format], orientation, side_px, limits)
+        raise Undecodable("too_large", "The picture unpacks to more pixels than are decoded.") from error
     except DAMAGE as error:
         raise Undecodable("damaged", "The picture is damaged.") from error
 
@@ -193,9 +196,12 @@ def _load(source: BinaryIO, image: Image.Image, name: str, side_px: int | None, 
         source.seek(0)
         image = Image.open(source, formats=["PNG"])
     elif name == "JPEG2000" and side_px:
-        while max(width, height) >> (image.reduce + 1) >= side_px and image.reduce < 5:  # type: ignore[operator]
-            image.reduce += 1  # type: ignore[method-assign,operator,assignment]  # this plugin's property
-        check_memory(width * height * 12 >> 2 * image.reduce, limits)  # type: ignore[operator]
+        levels = 0
+        while max(width, height) >> (levels + 1) >= side_px and levels < 5:
+            levels += 1
+        check_memory(width * height * 16 >> 2 * levels, limits)
+        if levels:
+            image.reduce = levels  # type: ignore[method-assign,assignment]  # this plugin's property
     else:
         check_memory(width * height * _bytes_per_pixel(image, name), limits)
     image.load()

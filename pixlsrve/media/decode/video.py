@@ -59,6 +59,21 @@ def decode(source: BinaryIO, *, format: str, side_px: int | None, limits: Limits
         raise Undecodable("damaged", "No frame of the video can be decoded.") from error
 
 
+def still(source: BinaryIO, stored: tuple[int, int], size: tuple[int, int]) -> Image.Image | None:
+    """The single picture of a HEIF file, `stored` pixels large, scaled to `size`; None where FFmpeg sees another one."""
+    source.seek(0)
+    try:
+        with av.open(source, mode="r", format="mov", metadata_errors="ignore") as container:
+            for stream in container.streams.video:
+                if (stream.codec_context.width, stream.codec_context.height) == stored:
+                    stream.codec_context.thread_count = 1
+                    frame = _frame(container, stream, 0)
+                    return None if frame is None else frame.to_image(width=size[0], height=size[1])
+    except (av.error.FFmpegError, OSError, ValueError, EOFError, IndexError):
+        return None
+    return None
+
+
 def _poster(container: Any, side_px: int | None, limits: Limits) -> Picture:
     streams = [stream for stream in container.streams.video if not _is_cover(stream)] or list(container.streams.video)
     if not streams:
