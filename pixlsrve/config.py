@@ -28,7 +28,7 @@ class HttpConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     host: str = ""
     """Address to listen on; empty for all, IPv4 and IPv6."""
     port: Port = 8080
-    """Port of HTTP; 0 picks a free one."""
+    """Port of HTTP; 0 picks a free one, and one for HTTPS."""
     tls: bool = True
     """Serve HTTPS beside HTTP."""
     tls_port: Port = 8443
@@ -217,6 +217,16 @@ def default_config_file() -> Path | None:
     return next((file for file in candidates if file.is_file()), None)
 
 
+def find_data_dir(given: Path | None = None, *, env: Mapping[str, str] = os.environ) -> Path:
+    """The data directory of the daemon that a command is meant for: named, else as the daemon itself would find it.
+
+    Raises ConfigError when the settings file can't be read.
+    """
+    source = None if given or env.get("PIXLSRVE_DATA_DIR") else default_config_file()
+    named = given or (_read_toml(source).get("data_dir") if source else None)
+    return Path(named or default_data_dir(env)).expanduser().absolute()
+
+
 def load(
     *, flags: Mapping[str, Any] | None = None, file: Path | None = None, env: Mapping[str, str] = os.environ
 ) -> Config:
@@ -236,7 +246,8 @@ def load(
     merged["storage_dir"] = str(Path(merged.get("storage_dir") or data_dir / "storage").expanduser().absolute())
     config = _convert(merged)
     photos = list(dict.fromkeys(str(Path(root).expanduser().absolute()) for root in config.photos))
-    config = msgspec.structs.replace(config, photos=photos)
+    http = msgspec.structs.replace(config.http, tls_port=0) if config.http.port == 0 else config.http
+    config = msgspec.structs.replace(config, photos=photos, http=http)
     _check_overlaps(config)
     return config
 
@@ -266,13 +277,17 @@ def _from_environment(env: Mapping[str, str]) -> dict[str, Any]:
         target = result
         for key in keys[:-1]:
             target = target.setdefault(key, {})
+            if not isinstance(target, dict):
+                raise ConfigError(f"{name} can't be used: the setting {key} is not a section.")
+        if isinstance(target.get(keys[-1]), dict):
+            raise ConfigError(f"{name} can't be used: {keys[-1]} is a section; name one of its settings.")
         target[keys[-1]] = _split(value) if _is_list(keys) else value
     return result
 
 
 def _split(value: str) -> list[str]:
     """`a,b` or `/a:/b` as a list."""
-    separator = os.pathsep if value.startswith("/") else ","
+    separator = os.pathsep if value.startswith(("/", "~")) else ","
     return [part for part in value.split(separator) if part]
 
 
@@ -344,8 +359,17 @@ def _check_overlaps(config: Config) -> None:
     roots = [Path(root) for root in config.photos]
     pairs += [(a, b, "photos", "photos") for i, a in enumerate(roots) for b in roots[i + 1 :]]
     for a, b, name_a, name_b in pairs:
-        real_a, real_b = a.resolve(), b.resolve()
+        real_a, real_b = _real(a), _real(b)
         if real_a.is_relative_to(real_b) or real_b.is_relative_to(real_a):
             raise ConfigError(
-                f"{name_a} ({a}) and {name_b} ({b}) overlap; each must be a folder of its own, neither inside the other."
+                f"{name_a} ({a}) and {name_b} ({b}) overlap; "
+                "each must be a folder of its own, neither inside the other."
             )
+
+
+def _real(path: Path) -> Path:
+    """The path with its links followed, as far as they lead somewhere."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):
+        return path

@@ -64,7 +64,7 @@ class Authenticator:
         }
         return jwt.encode({**claims, **own}, self._key.secret, ALGORITHM, headers={"kid": self._key.kid})
 
-    def authenticate(self, token: str) -> Principal:
+    async def authenticate(self, token: str) -> Principal:
         """Who sent this token. Raises NotAuthenticated, DeviceRevoked.
 
         A token that has been seen before costs a look into two dictionaries; its subject is looked up every time.

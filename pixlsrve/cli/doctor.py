@@ -1,0 +1,82 @@
+"""`pixlsrve doctor`: what is wrong, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pixlsrve import config, instance
+from pixlsrve.cli.control import Control
+from pixlsrve.cli.main import FAILED
+from pixlsrve.cli.options import data_dir_option, json_option, plain, print_json
+from pixlsrve.config import Config
+from pixlsrve.doctor.finding import Finding
+from pixlsrve.errors import PixlsrveError
+
+
+@click.command()
+@data_dir_option
+@click.option("--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="Settings in TOML.")
+@json_option
+def doctor(data_dir: Path | None, config_file: Path | None, as_json: bool) -> int:
+    """Find out what is wrong and say how to mend it; with or without a running daemon.
+
+    Exits with 1 when something is wrong.
+
+    \b
+    Example:
+      pixlsrve doctor
+    """
+    flags = {"data_dir": str(data_dir)} if data_dir else {}
+    settings = config.load(flags=flags, file=config_file)
+    findings = list(_examine(settings))
+    if as_json:
+        rows = [{name: getattr(finding, name) for name in Finding.__struct_fields__} for finding in findings]
+        print_json({"ok": not findings, "findings": rows})
+    elif not findings:
+        click.echo("all fine")
+    else:
+        for finding in findings:
+            click.echo(f"{finding.severity}: {plain(finding.message)}\n  {plain(finding.remedy)}")
+    return FAILED if findings else 0
+
+
+def _examine(settings: Config) -> Iterator[Finding]:
+    """Every check; what a running daemon knows better is asked of it."""
+    from pixlsrve.doctor import folders, parts, ports
+
+    running = _ask(settings.data_path) if instance.is_running(settings.data_path) else None
+    if isinstance(running, Finding):
+        yield running
+    yield from folders.check_data_dir(settings.data_path)
+    yield from folders.check_storage_dir(settings.storage_path)
+    if isinstance(running, dict):
+        yield from folders.check_photos(Path(root["path"]) for root in running["photo_roots"] if not root["is_uploads"])
+        yield from (_notice(notice) for notice in running["notices"])
+    else:
+        yield from folders.check_photos(Path(root) for root in settings.photos)
+    if running is None:
+        yield from ports.check_ports(settings)
+    yield from parts.check_clock(settings.data_path)
+    yield from parts.check_parts()
+
+
+def _ask(data_dir: Path) -> dict[str, Any] | Finding:
+    """The running daemon's status, or why there is none."""
+    try:
+        status: dict[str, Any] = Control(data_dir).get("/status")
+    except PixlsrveError as error:
+        return Finding(
+            check="daemon",
+            message=f"The daemon holds {data_dir} and does not answer: {error.message}",
+            remedy="Wait a minute if it has just been started; else restart it and look into its log.",
+        )
+    return status
+
+
+def _notice(notice: dict[str, str]) -> Finding:
+    """What the daemon itself reports."""
+    return Finding(check="daemon", severity="warning", message=notice["message"], remedy=notice["remedy"])

@@ -1,0 +1,85 @@
+"""`pixlsrve status`: what the daemon is doing."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pixlsrve.cli.control import Control
+from pixlsrve.cli.options import data_dir_option, json_option, plain, print_json, print_table
+from pixlsrve.config import find_data_dir
+
+
+@click.command()
+@data_dir_option
+@json_option
+def status(data_dir: Path | None, as_json: bool) -> None:
+    """Show addresses, folders, counts and how far the indexing is.
+
+    \b
+    Example:
+      pixlsrve status --json
+    """
+    answer = Control(find_data_dir(data_dir)).get("/status")
+    if as_json:
+        print_json(answer)
+        return
+    for name, value in _facts(answer):
+        click.echo(f"{name:<10} {plain(value)}")
+    if answer["photo_roots"]:
+        click.echo()
+        print_table(
+            ["folder", "state", "photos", "size", "last scan"], [_root_row(root) for root in answer["photo_roots"]]
+        )
+    for notice in answer["notices"]:
+        click.echo(f"\n{plain(notice['message'])}\n  {plain(notice['remedy'])}")
+
+
+def _facts(answer: dict[str, Any]) -> list[tuple[str, str]]:
+    """The lines above the table."""
+    return [
+        ("pixlsrve", f"{answer['version']}, process {answer['pid']}, up {_span(answer['uptime_seconds'])}"),
+        ("listening", ", ".join(answer["urls"])),
+        ("host", f"{answer['host_name']} ({answer['host_id']})"),
+        ("indexing", _indexing(answer["indexing_status"])),
+    ]
+
+
+def _indexing(state: dict[str, Any]) -> str:
+    """How far the indexing is, in words."""
+    quarantined = f", {state['quarantined']:,} quarantined" if state.get("quarantined") else ""
+    if not state["in_progress"]:
+        return f"{state['photos_indexed']:,} photos and videos, all done{quarantined}"
+    eta_s = state.get("eta_seconds")
+    left = f", about {_span(eta_s)} left" if eta_s is not None else ""
+    return f"{state.get('stage') or 'walking'}: {state['done']:,} of {state['total']:,}{left}{quarantined}"
+
+
+def _root_row(root: dict[str, Any]) -> list[str]:
+    """One row of the table."""
+    last = root["last_scan"]
+    when = datetime.fromisoformat(last).replace(tzinfo=UTC).astimezone().strftime("%Y-%m-%d %H:%M") if last else "-"
+    return [root["path"], root["state"], f"{root['total_photos']:,}", _size(root["size_bytes"]), when]
+
+
+def _size(size_bytes: int) -> str:
+    """A size for people."""
+    size = float(size_bytes)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def _span(seconds: float) -> str:
+    """A length of time for people."""
+    minutes, hours, days = int(seconds) // 60, int(seconds) // 3_600, int(seconds) // 86_400
+    if days:
+        return f"{days} d {hours % 24} h"
+    if hours:
+        return f"{hours} h {minutes % 60} min"
+    return f"{minutes} min" if minutes else f"{int(seconds)} s"

@@ -1,0 +1,1 @@
+"""What can be wrong around the daemon, found out by looking: folders, disks, ports, clock, parts."""
