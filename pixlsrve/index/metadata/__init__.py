@@ -11,7 +11,7 @@ from datetime import tzinfo
 from typing import BinaryIO
 
 from pixlsrve.index.metadata.bitmaps import read_bmp, read_gif, read_ico, read_jp2, read_png, read_webp
-from pixlsrve.index.metadata.film import read_film
+from pixlsrve.index.metadata.film import read_film, read_sound_length
 from pixlsrve.index.metadata.findings import Findings
 from pixlsrve.index.metadata.heif import read_heif
 from pixlsrve.index.metadata.jpeg import read_jpeg
@@ -84,7 +84,7 @@ def _read(source: Source, form: Format, name: str, zone: tzinfo) -> Facts | Refu
         if not found.width or not found.height:
             raise Damaged("the picture has no size")
     elif form.kind is Kind.AUDIO:
-        read_sound(source, form.name, found)
+        _read_sound(source, form, found)
     else:
         tracks = read_film(source, form.name, found)
         form = _by_tracks(form, tracks)
@@ -102,6 +102,13 @@ def _read_quicktime(source: Source, form: Format, found: Findings) -> Format:
         with suppress(Exception):  # tags in an odd order are no reason to refuse sound that plays
             read_sound(source, "m4a", found)
     return form
+
+
+def _read_sound(source: Source, form: Format, found: Findings) -> None:
+    read_sound(source, form.name, found)
+    if found.duration_s is None and form.name in {"mp3", "aac"}:
+        with suppress(Exception):  # the rest is known
+            read_sound_length(source, form.name, found)
 
 
 def _by_tracks(form: Format, tracks: Tracks) -> Format:

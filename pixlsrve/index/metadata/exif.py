@@ -45,9 +45,12 @@ def read_exif(block: bytes, found: Findings) -> None:
 
 def read_exif_at(read: Read, found: Findings) -> None:
     """As read_exif, from a TIFF structure that is not in memory. Raises Damaged."""
-    tiff = Tiff(read)
-    image, _ = tiff.directory(tiff.first, IMAGE_TAGS)
-    read_image_directory(tiff, image, found)
+    try:
+        tiff = Tiff(read)
+        image, _ = tiff.directory(tiff.first, IMAGE_TAGS)
+        read_image_directory(tiff, image, found)
+    except (struct.error, ValueError, IndexError, OverflowError) as error:
+        raise Damaged("the Exif block is damaged") from error
 
 
 def read_image_directory(tiff: Tiff, image: _Tags, found: Findings) -> None:
@@ -153,7 +156,7 @@ def _positive(value: Value | None, limit: float) -> float | None:
 def _degrees(value: Value | None, reference: Value | None, negative: bytes) -> float | None:
     if not value or isinstance(value, bytes) or not math.isfinite(value[0]):
         return None
-    degrees = sum(part / 60**power for power, part in enumerate(value[:3]) if math.isfinite(part))
+    degrees: float = sum(part / 60**power for power, part in enumerate(value[:3]) if math.isfinite(part))
     is_negative = isinstance(reference, bytes) and reference[:1].upper() == negative
     return -degrees if is_negative else degrees
 

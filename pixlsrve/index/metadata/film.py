@@ -32,6 +32,7 @@ _DEMUXERS = {
     "3g2": "mov",
     "m4a": "mov",
 }
+_MEASURED_BYTES = 1024 * 1024
 # The first megabyte tells every stream of a household's videos; FFmpeg's own 5 MB take longer than all else here.
 _OPTIONS = {"probesize": "1048576", "analyzeduration": "2000000"}
 
@@ -45,6 +46,7 @@ def read_film(source: Source, form: str, found: Findings) -> Tracks:
     codecs: list[str] = []
     with av.open(
         BoundedFile(source.file, source.size),
+        "r",
         format=_DEMUXERS[form],
         container_options=_OPTIONS,
         metadata_errors="replace",
@@ -53,6 +55,7 @@ def read_film(source: Source, form: str, found: Findings) -> Tracks:
             if stream.type == "video" and not _is_cover(stream):
                 tracks.has_video = True
                 _size(stream.codec_context, found)
+                found.frame_count = found.frame_count or stream.frames or None
             elif stream.type == "video":
                 found.has_cover = True
                 continue
@@ -66,6 +69,21 @@ def read_film(source: Source, form: str, found: Findings) -> Tracks:
         _tags({key.lower(): value for key, value in container.metadata.items()}, found)
     found.codecs = found.codecs or tuple(dict.fromkeys(codecs))
     return tracks
+
+
+def read_sound_length(source: Source, form: str, found: Findings) -> None:
+    """Add the duration of sound whose headers do not state one; a short file is measured packet by packet."""
+    import av  # as above
+
+    av.logging.set_level(None)
+    file = BoundedFile(source.file, source.size)
+    with av.open(file, "r", format=form, container_options=_OPTIONS, metadata_errors="replace") as container:
+        if container.duration is not None:
+            found.duration_s = container.duration / SECOND_US
+        elif source.size <= _MEASURED_BYTES:
+            found.duration_s = float(
+                sum(packet.duration * packet.time_base for packet in container.demux(audio=0) if packet.duration)
+            )
 
 
 def _is_cover(stream: Any) -> bool:

@@ -109,8 +109,9 @@ class Findings:
 def exposure_text(seconds: float) -> str:
     """An exposure time as photographers write it: a fraction below about a quarter second, else a decimal.
 
-    The bound and the rounding are ExifTool's (PrintExposureTime), so that both show the same.
+    The bound and the roundings (ten digits first) are ExifTool's, so that both show the same.
     """
+    seconds = float(f"{seconds:.10g}")
     if 0 < seconds < 0.25001:
         return f"1/{math.floor(0.5 + 1 / seconds)}"
     return f"{seconds:.1f}".removesuffix(".0")

@@ -105,8 +105,10 @@ _FORMATS = {
 }
 
 _MORE_EXTENSIONS = {
-    Kind.PHOTO: ("jpg", "jpe", "jfif", "mpo", "tif", "dib", "jpf", "jpx", "j2k", "j2c", "jpc", "hif", "heics", "heifs")
-    + ("avifs", "insp"),
+    Kind.PHOTO: (
+        *("jpg", "jpe", "jfif", "mpo", "tif", "dib", "jpf", "jpx", "j2k", "j2c", "jpc"),
+        *("hif", "heics", "heifs", "avifs", "insp"),
+    ),
     Kind.VIDEO: ("qt", "mts", "m2t", "mpg", "mpe", "vob", "mod", "asf", "3gpp", "insv", "lrv"),
     Kind.AUDIO: ("m4b", "oga", "aif", "aifc", "wave"),
 }
