@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import re
+import unicodedata
 from collections.abc import Callable
 
 import msgspec
@@ -19,9 +20,8 @@ from pixlsrve.model import Kind
 QUERY_LIMIT = 1000
 """Characters of a query at most."""
 
-RAW_FORMATS = frozenset(
-    "3fr arw cr2 cr3 crw dcr dng erf fff iiq kdc mef mos mrw nef nrw orf pef raf raw rw2 rwl sr2 srf srw x3f".split()
-)
+_RAW_NAMES = "3fr arw cr2 cr3 crw dcr dng erf fff iiq kdc mef mos mrw nef nrw orf pef raf raw rw2 rwl sr2 srf srw x3f"
+RAW_FORMATS = frozenset(_RAW_NAMES.split())
 """What `format:raw` means."""
 
 _FORMATS = {
@@ -35,7 +35,10 @@ _FORMATS = {
 _KINDS = {"photos": "photo", "image": "photo", "images": "photo", "videos": "video"}
 _COLUMNS = {"camera": "{camera lens}", "lens": "{lens}", "place": "{place}", "folder": "{folder}"}
 
-_TERM = re.compile(r'(?:(?P<key>[A-Za-z]+):)?(?:"(?P<quoted>[^"]*)(?:"|$)|(?P<plain>[^\s"]*))')
+_TERM = re.compile(r'(?:(?P<key>[A-Za-z]+):\s*)?(?:"(?P<quoted>[^"]*)(?:"|$)|(?P<plain>[^\s"]*))')
+_TIES = frozenset("-_.'\u2019")
+"""Punctuation that ties words to one name: `IMG_1234.jpg`, `2023-07`, `L'Aquila`."""
+
 _DAY = re.compile(r"([0-9]{4})(?:[-/.]([0-9]{1,2})(?:[-/.]([0-9]{1,2}))?)?", re.ASCII)
 _COMPACT_DAY = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})", re.ASCII)
 _ISO = re.compile(r"(>=|<=|>|<|=|≥|≤)?([0-9]{1,9})|([0-9]{1,9})(?:\.\.|-)([0-9]{1,9})", re.ASCII)
@@ -58,7 +61,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     date_to: datetime.date | None = None
     """The last local day, inclusive."""
     nothing: bool = False
-    """True when something was asked for that no asset can have (only punctuation, or filters that exclude each other)."""
+    """True when something was asked for that no asset can have (only punctuation, filters that exclude each other)."""
 
 
 class _Draft:
@@ -75,10 +78,11 @@ class _Draft:
         self.is_filtered = False
 
     def words(self, text: str, *, exact: bool) -> None:
-        """Ask for `text` in any column. Words tied together (`IMG_1234`) must stand together; the last is a prefix."""
-        phrase = _phrase(text, exact=exact)
-        if phrase is not None:
-            self.terms[phrase] = None
+        """Ask for `text` in any column: as a phrase if `exact`, else each of its words as a prefix."""
+        for part in (text,) if exact else _parts(text):
+            phrase = _phrase(part, exact=exact)
+            if phrase is not None:
+                self.terms[phrase] = None
 
     def finish(self, text: str) -> Query:
         nothing = (
@@ -122,8 +126,18 @@ def parse_query(text: str) -> Query:
     return draft.finish(text)
 
 
+def _parts(text: str) -> list[str]:
+    """`text` cut at spaces and punctuation, but not where the punctuation ties words to one name."""
+    return "".join(
+        " " if unicodedata.category(char)[0] in "PSZC" and char not in _TIES else char for char in text
+    ).split()
+
+
 def _phrase(text: str, *, exact: bool) -> str | None:
-    """`text` as an FTS5 string literal, a prefix of its last word unless `exact`; None when no word is in it."""
+    """The words of `text`, side by side, as an FTS5 string literal; the last is a prefix unless `exact`.
+
+    None when no word is in it.
+    """
     words = tokens(text)
     if not words:
         return None
@@ -141,10 +155,12 @@ def _senseless(key: str, value: str, allowed: str) -> InvalidInput:
 
 
 def _in_columns(draft: _Draft, key: str, value: str, is_quoted: bool) -> None:
-    phrase = _phrase(value, exact=is_quoted)
-    if phrase is None:
+    phrases = [_phrase(part, exact=is_quoted) for part in ((value,) if is_quoted else _parts(value))]
+    words = [phrase for phrase in phrases if phrase is not None]
+    if not words:
         raise _senseless(key, value, f"{key}: needs a word")
-    draft.terms[f"{_COLUMNS[key]} : {phrase}"] = None
+    for phrase in words:
+        draft.terms[f"{_COLUMNS[key]} : {phrase}"] = None
 
 
 def _formats(draft: _Draft, key: str, value: str, _: bool) -> None:
