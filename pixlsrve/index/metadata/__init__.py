@@ -67,6 +67,8 @@ def read_facts(file: BinaryIO, name: str, *, zone: tzinfo, max_pixels: int) -> F
         if form.name == "jxl":
             return Refusal(reason="unsupported", message="JPEG XL pictures are not supported.")
         return _read(source, form, name, zone)
+    except Damaged as error:
+        return Refusal(reason="damaged", message=f"The file is damaged: {error}.")
     except MemoryError:
         return Refusal(reason="out_of_memory", message="Reading the file's header took too much memory.")
     except OSError:
@@ -93,10 +95,11 @@ def _read(source: Source, form: Format, name: str, zone: tzinfo) -> Facts | Refu
 
 def _read_quicktime(source: Source, form: Format, found: Findings) -> Format:
     tracks = read_quicktime(source, found)
-    if (tracks.has_video or tracks.has_audio) and not found.duration_s and tracks.is_fragmented:
-        found.duration_s = None
+    if (tracks.has_video or tracks.has_audio) and (tracks.is_fragmented or not found.duration_s):
+        stated_s, found.duration_s = found.duration_s, None
         with suppress(Exception):  # the boxes have said the rest already
             read_film(source, form.name, found)
+        found.duration_s = found.duration_s or stated_s
     form = _by_tracks(form, tracks)
     if form.kind is Kind.AUDIO:
         with suppress(Exception):  # tags in an odd order are no reason to refuse sound that plays

@@ -36,8 +36,7 @@ def read_sound(source: Source, form: str, found: Findings) -> None:
     """Add what an audio file of this format says. Raises what mutagen raises for a broken one."""
     file = _open(source, form)
     length = getattr(file.info, "length", None)
-    # The track's own length, which beats the film header's: FFmpeg and players go by it.
-    if isinstance(length, int | float) and length > 0:
+    if found.duration_s is None and isinstance(length, int | float) and length > 0:
         found.duration_s = float(length)
     found.codecs = found.codecs or (_codec(form, file.info, source.head),)
     tags = file.tags

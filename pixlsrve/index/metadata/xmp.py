@@ -8,7 +8,7 @@ from typing import Any
 from xml.parsers import expat
 
 from pixlsrve.index.metadata import text
-from pixlsrve.index.metadata.dates import Moment, parse_iso
+from pixlsrve.index.metadata.dates import SECOND_US, Moment, parse_iso
 from pixlsrve.index.metadata.findings import Findings
 from pixlsrve.index.metadata.source import Damaged
 from pixlsrve.model import TakenSource
@@ -125,6 +125,9 @@ def read_xmp(data: bytes, found: Findings) -> Packet:
     found.caption = found.caption or text.clean(packet.first("dc:description") or "", text.LONG)
     found.keywords = found.keywords or text.keywords(packet.values.get("dc:subject", ()))
     found.date(TakenSource.XMP, _moment(packet))
+    stamp = parse_iso(packet.first("exif:GPSTimeStamp", "exif:GPSDateTime") or "")
+    if stamp is not None:  # always UTC, whether it says so or not (XMP specification part 2, exif namespace)
+        found.date(TakenSource.GPS, Moment(stamp.clock_us - (stamp.offset_s or 0) * SECOND_US, is_utc=True))
     found.place(
         _coordinate(packet.first("exif:GPSLatitude")), _coordinate(packet.first("exif:GPSLongitude")), _altitude(packet)
     )
