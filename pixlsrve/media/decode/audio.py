@@ -57,7 +57,7 @@ def _items(tags: Any) -> list[tuple[str, Any]]:
 def _block(text: str) -> tuple[int, bytes]:
     """A FLAC picture block in base64, as Ogg comments hold it (Xiph, METADATA_BLOCK_PICTURE)."""
     try:
-        picture = FlacPicture(base64.b64decode(text))
+        picture = FlacPicture(base64.b64decode(text))  # type: ignore[no-untyped-call]
     except (binascii.Error, ValueError, mutagen.MutagenError):
         return 0, b""
     return picture.type, picture.data

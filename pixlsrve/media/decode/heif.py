@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, BinaryIO
 
-import _pillow_heif
+import _pillow_heif  # type: ignore[import-not-found]  # a compiled module without stubs
 import pillow_heif
 from PIL import Image
 
@@ -32,17 +32,17 @@ _WHOLE_BYTES_PER_PIXEL = 10
 _FFMPEG_BYTES_PER_PIXEL = 3
 """Measured likewise: the frame, its coding tables, and the packet."""
 _LARGE_PIXELS = 8_000_000
-"""From here on FFmpeg is worth loading; smaller pictures stay with one decoder, and so with one rendering of colours."""
+"""From here on FFmpeg is worth loading; smaller pictures stay with one decoder and one rendering of colours."""
 
 
 class _Error(ctypes.Structure):
-    _fields_ = [("code", ctypes.c_int), ("subcode", ctypes.c_int), ("message", ctypes.c_char_p)]  # noqa: RUF012
+    _fields_ = [("code", ctypes.c_int), ("subcode", ctypes.c_int), ("message", ctypes.c_char_p)]
 
 
 class _Tiling(ctypes.Structure):
     """heif_image_tiling, version 1."""
 
-    _fields_ = [  # noqa: RUF012 - ctypes wants a plain list
+    _fields_ = [
         ("version", ctypes.c_int),
         ("num_columns", ctypes.c_uint32),
         ("num_rows", ctypes.c_uint32),
@@ -73,13 +73,13 @@ def decode(source: BinaryIO, *, side_px: int | None, limits: Limits) -> Decoded:
     Raises Undecodable, NeedsMemory.
     """
     try:
-        container = pillow_heif.HeifFile(source, hdr_to_16bit=False, remove_stride=False)
+        container = pillow_heif.HeifFile(source, hdr_to_16bit=False, remove_stride=False)  # type: ignore[no-untyped-call]
         primary = container[container.primary_index]
     except (OSError, ValueError, SyntaxError, RuntimeError, EOFError, IndexError) as error:
         raise Undecodable("damaged", "The HEIF container cannot be read.") from error
     width, height = primary.size
     check_pixels(width, height, limits)
-    icc = primary.info.get("icc_profile") or None
+    icc = primary.info.get("icc_profile")
     factor = _power_of_two(max(width, height), side_px)
     try:
         image = (
@@ -90,7 +90,7 @@ def decode(source: BinaryIO, *, side_px: int | None, limits: Limits) -> Decoded:
         )
     except (OSError, ValueError, SyntaxError, RuntimeError, EOFError) as error:
         raise Undecodable("damaged", "The HEIF picture is damaged.") from error
-    return Decoded(image, *primary.size, icc)
+    return Decoded(image, *primary.size, icc if isinstance(icc, bytes) else None)
 
 
 def _power_of_two(longest_px: int, side_px: int | None) -> int:
@@ -106,7 +106,8 @@ def _thumbnail(primary: pillow_heif.HeifImage, side_px: int | None) -> Image.Ima
         return None
     width, height = primary.size
     found: list[pillow_heif.HeifThumbnail] = []
-    for index in range(len(primary.info.get("thumbnails", []))):
+    listed: Any = primary.info.get("thumbnails", [])
+    for index in range(len(listed)):
         thumbnail = primary.get_thumbnail(index)
         t_width, t_height = thumbnail.size
         is_same_shape = abs(t_width * height - t_height * width) <= 2 * max(width, height)
@@ -119,7 +120,8 @@ def _whole(primary: pillow_heif.HeifImage, factor: int, limits: Limits) -> Image
     """The picture decoded at once and shrunk strip by strip, so that Pillow never holds a second full copy."""
     width, height = primary.size
     check_memory(width * height * (_WHOLE_BYTES_PER_PIXEL + (4 if factor == 1 else 0)), limits)
-    data, stride, mode = memoryview(primary.data), primary.stride, primary.mode
+    data: Any = memoryview(primary.data)
+    stride, mode = primary.stride, primary.mode
     width, height = primary.size
     if factor == 1:
         return Image.frombuffer(mode, (width, height), data, "raw", mode, stride, 1)

@@ -19,7 +19,7 @@ class Limits:
     """What the decoder's own buffers may take; formats that cannot be decoded in parts are refused above it."""
 
 
-class Undecodable(Exception):  # noqa: N818 - reads as what it says about the file
+class Undecodable(Exception):
     """The pixels cannot be had. `refusal` is what the quarantine list shows."""
 
     def __init__(self, reason: str, message: str) -> None:
@@ -27,7 +27,7 @@ class Undecodable(Exception):  # noqa: N818 - reads as what it says about the fi
         self.refusal = Refusal(reason=reason, message=message)
 
 
-class NeedsMemory(Exception):  # noqa: N818 - a request, not an error
+class NeedsMemory(Exception):
     """The decode is possible but takes `estimate_bytes`, more than was allowed without asking."""
 
     def __init__(self, estimate_bytes: int) -> None:

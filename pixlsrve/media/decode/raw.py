@@ -1,8 +1,8 @@
 """The JPEG preview inside a camera's raw file.
 
 Every maker stores at least one finished JPEG in one piece; only where differs. TIFF-shaped files (CR2, NEF, ARW, DNG,
-PEF, ORF, RW2, SRW) say it in their directories, which Pillow's reader walks; in the others (CR3, RAF, CRW, X3F, MRW, and
-previews in maker notes) the JPEG is found by its first bytes. The largest that Pillow can open is the preview. Raw
+PEF, ORF, SRW) say it in their directories, which Pillow's reader walks; in the others (CR3, RAF, CRW, X3F, RW2, MRW,
+and previews in maker notes) the JPEG is found by its first bytes. The largest that Pillow can open is the preview. Raw
 sensor data is not developed: LibRaw's binding brings numpy, more than all the rest of the decoders.
 """
 
@@ -18,7 +18,8 @@ from pixlsrve.media.decode.limits import MIB, Undecodable
 from pixlsrve.media.decode.stills import DAMAGE
 
 RAW_FORMATS = frozenset(
-    "cr2 cr3 crw nef nrw arw srf sr2 dng rw2 rwl raw orf pef raf x3f srw mrw 3fr fff iiq erf kdc dcr mef mos".split()
+    ["3fr", "arw", "cr2", "cr3", "crw", "dcr", "dng", "erf", "fff", "iiq", "kdc", "mef", "mos", "mrw", "nef", "nrw"]
+    + ["orf", "pef", "raf", "raw", "rw2", "rwl", "sr2", "srf", "srw", "x3f"]
 )
 
 _SOI = b"\xff\xd8\xff"

@@ -37,6 +37,9 @@ PILLOW_FORMATS = {
 
 HEIF_FORMATS = frozenset({"heic", "heif", "heics", "heifs"})
 
+_TOLERANT = frozenset({"JPEG", "PNG", "GIF", "TIFF", "BMP"})
+"""Where half a picture is still a picture; Pillow shows an empty one for the others."""
+
 DAMAGE = (OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError, EOFError, OverflowError, struct.error)
 """What Pillow's decoders raise for damaged files, by its own habit of letting parsing errors through."""
 
@@ -80,6 +83,8 @@ def decode(source: BinaryIO, *, format: str, orientation: int, side_px: int | No
             try:
                 return _decode(source, name, orientation, side_px, limits)
             except DAMAGE:
+                if name not in _TOLERANT:
+                    raise
                 with _tolerance():
                     return _decode(source, name, orientation, side_px, limits)
     except Image.DecompressionBombError as error:
@@ -108,7 +113,8 @@ def _tolerance() -> Iterator[None]:
 
 def _decode(source: BinaryIO, name: str, orientation: int, side_px: int | None, limits: Limits) -> Picture:
     source.seek(0)
-    image = Image.open(source, formats=[name])
+    opened = Image.open(source, formats=[name])
+    image: Image.Image = opened
     check_pixels(*image.size, limits)
     stored = image.size
     icc = image.info.get("icc_profile")

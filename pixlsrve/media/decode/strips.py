@@ -24,7 +24,7 @@ _KEPT_PNG_CHUNKS = {b"PLTE", b"tRNS", b"gAMA"}
 
 
 def shrink_png(source: BinaryIO, factor: int) -> Image.Image | None:
-    """The picture reduced `factor` times; None where it cannot be cut up (interlaced, unusual depths). Raises Undecodable."""
+    """The picture reduced `factor` times; None where it cannot be cut up (interlaced, odd depths). Raises Undecodable."""
     source.seek(8)
     header, chunks = b"", _png_chunks(source)
     extra: list[tuple[bytes, bytes]] = []

@@ -23,7 +23,7 @@ def thumbhash(image: Image.Image) -> bytes:
     scale = SIDE_PX / max(image.size)
     width, height = (max(1, round(side * scale)) for side in image.size)
     small = image.convert("RGB").resize((width, height), Image.Resampling.BOX)
-    red, green, blue = (list(band.get_flattened_data()) for band in small.split())
+    red, green, blue = (list(band.tobytes()) for band in small.split())
     luma = [(r + g + b) / 765 for r, g, b in zip(red, green, blue, strict=True)]
     yellow = [(r + g) / 510 - b / 255 for r, g, b in zip(red, green, blue, strict=True)]
     reds = [(r - g) / 255 for r, g in zip(red, green, strict=True)]

@@ -60,7 +60,7 @@ def decode(source: BinaryIO, *, format: str, side_px: int | None, limits: Limits
 
 
 def still(source: BinaryIO, stored: tuple[int, int], size: tuple[int, int]) -> Image.Image | None:
-    """The single picture of a HEIF file, `stored` pixels large, scaled to `size`; None where FFmpeg sees another one."""
+    """The single picture of a HEIF file, `stored` pixels large, scaled to `size`; None where FFmpeg sees another."""
     source.seek(0)
     try:
         with av.open(source, mode="r", format="mov", metadata_errors="ignore") as container:
@@ -68,7 +68,8 @@ def still(source: BinaryIO, stored: tuple[int, int], size: tuple[int, int]) -> I
                 if (stream.codec_context.width, stream.codec_context.height) == stored:
                     stream.codec_context.thread_count = 1
                     frame = _frame(container, stream, 0)
-                    return None if frame is None else frame.to_image(width=size[0], height=size[1])
+                    image: Image.Image | None = frame and frame.to_image(width=size[0], height=size[1])
+                    return image
     except (av.error.FFmpegError, OSError, ValueError, EOFError, IndexError):
         return None
     return None

@@ -1,0 +1,168 @@
+"""One worker process and the socket to it, seen from the daemon."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+
+import pixlsrve
+from pixlsrve.index import frames
+
+START_SECONDS = 30.0
+"""A Raspberry Pi with a slow card needs several seconds to load the decoders."""
+
+GRACE_S = 1.0
+_PIECE_BYTES = 256 << 10
+
+
+class Crashed(Exception):
+    """The process ended, or said something it could not have said."""
+
+
+class TimedOut(Exception):
+    """The process did not answer by the deadline and was killed."""
+
+
+def command() -> list[str]:
+    """What starts a worker: this interpreter, or this binary where the program is packed into one."""
+    if getattr(sys, "frozen", False):
+        return [sys.executable, "worker"]
+    return [sys.executable, "-s", "-P", "-m", "pixlsrve.index.worker"]
+
+
+def environment() -> dict[str, str]:
+    """Nothing of the daemon's environment but what finds libraries and the time zone."""
+    kept = {name: value for name in ("TZ", "TZDIR", "PYTHONTZPATH", "HOME") if (value := os.environ.get(name))}
+    source = str(Path(pixlsrve.__file__).parents[1])
+    return kept | {
+        "PATH": "/usr/bin:/bin",
+        "LC_ALL": "C.UTF-8",
+        "PYTHONPATH": source,
+        "PYTHONDONTWRITEBYTECODE": "1",
+        # Large buffers go back to the system at once, and threads share one heap: less memory between jobs.
+        "MALLOC_MMAP_THRESHOLD_": "1048576",
+        "MALLOC_TRIM_THRESHOLD_": "1048576",
+        "MALLOC_ARENA_MAX": "1",
+    }
+
+
+class Process:
+    """A running worker. One job at a time."""
+
+    def __init__(self, child: asyncio.subprocess.Process, connection: socket.socket) -> None:
+        self._child = child
+        self._connection = connection
+        self.sandbox: dict[str, str] = {}
+        self.jobs = 0
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._child.pid
+
+    @classmethod
+    async def start(cls, settings: frames.Settings) -> Process:
+        """A worker that is ready. Raises Crashed, TimedOut, OSError."""
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        try:
+            with theirs:
+                child = await asyncio.create_subprocess_exec(
+                    *command(),
+                    stdin=theirs,
+                    stdout=asyncio.subprocess.DEVNULL,
+                    stderr=asyncio.subprocess.DEVNULL,
+                    env=environment(),
+                    cwd="/",
+                )
+        except BaseException:
+            ours.close()
+            raise
+        process = cls(child, ours)
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await process._send(frames.frame(settings), [])
+                process.sandbox = frames.read_ready(await process._receive_frame()).sandbox
+        except TimeoutError as error:
+            await process.end()
+            raise TimedOut from error
+        except msgspec.MsgspecError as error:
+            await process.end()
+            raise Crashed("no worker answered") from error
+        except BaseException:
+            await process.end()
+            raise
+        return process
+
+    async def ask(
+        self, job: frames.Job, files: list[int], sink: Callable[[bytes], Awaitable[None]] | None = None
+    ) -> frames.Answer:
+        """The answer to one job; what follows a Rendered answer goes to `sink`.
+
+        Raises Crashed, TimedOut (the process must be ended then), and OSError for a descriptor that is not open.
+        """
+        self.jobs += 1
+        try:
+            # A second more than the job has: the worker's own limits come first where it keeps them.
+            async with asyncio.timeout(job.seconds + GRACE_S):
+                await self._send(frames.frame(job), files)
+                answer = frames.read_answer.decode(await self._receive_frame())
+        except TimeoutError as error:
+            raise TimedOut from error
+        except (msgspec.MsgspecError, ConnectionError) as error:
+            raise Crashed("the worker said something else") from error
+        if isinstance(answer, frames.Rendered):
+            await self._pass_on(answer.size_bytes, sink)
+        return answer
+
+    async def end(self) -> None:
+        """Kill the process and wait for it; ending it twice is fine."""
+        self._connection.close()
+        if self._child.returncode is None:
+            try:
+                self._child.kill()
+            except ProcessLookupError:
+                pass
+        await asyncio.shield(self._child.wait())
+
+    async def _send(self, data: bytes, files: list[int]) -> None:
+        # The socket is empty between jobs, so that a frame of a few kilobytes goes out whole.
+        sent = socket.send_fds(self._connection, [data], files) if files else self._connection.send(data)
+        if sent < len(data):
+            await asyncio.get_running_loop().sock_sendall(self._connection, data[sent:])
+
+    async def _receive_frame(self) -> bytes:
+        size = int.from_bytes(await self._receive(4), "big")
+        if size > frames.MAX_FRAME_BYTES:
+            raise Crashed("the worker's answer is too long")
+        return await self._receive(size)
+
+    async def _receive(self, size: int) -> bytes:
+        data = bytearray(size)
+        view, loop = memoryview(data), asyncio.get_running_loop()
+        while view:
+            count = await loop.sock_recv_into(self._connection, view)
+            if not count:
+                raise Crashed(self._how())
+            view = view[count:]
+        return bytes(data)
+
+    def _how(self) -> str:
+        code = self._child.returncode
+        return f"ended by signal {signal.Signals(-code).name}" if code and code < 0 else "ended"
+
+    async def _pass_on(self, size: int, sink: Callable[[bytes], Awaitable[None]] | None) -> None:
+        if size > frames.MAX_RENDERED_BYTES:
+            raise Crashed("the worker's picture is too long")
+        while size:
+            data = await self._receive(min(size, _PIECE_BYTES))
+            size -= len(data)
+            if sink is not None:
+                await sink(data)
