@@ -437,6 +437,29 @@ async def test_a_file_that_cannot_be_read_is_an_honest_error(door: Door, tmp_pat
     assert refused[0].reason == "unreadable"
 
 
+async def test_a_file_that_changes_before_the_first_byte_is_tried_again_later(door: Door, photo: Path) -> None:
+    """T26: a file written to between looking at it and reading it is a 503 that says when to ask again."""
+    refused: list[Unavailable] = []
+
+    async def handler(asked: web.Request) -> web.StreamResponse:
+        fd = os.open(photo, os.O_RDONLY)
+        with ThreadPoolExecutor(1) as executor:
+            sending = asyncio.create_task(
+                send_file(asked, fd, mime="image/jpeg", cache_control=CACHE, executor=executor)
+            )
+            await asyncio.sleep(0)  # looking at the file is queued now, reading it is not
+            executor.submit(os.truncate, photo, 10)
+            try:
+                return await sending
+            except Unavailable as error:
+                refused.append(error)
+                raise web.HTTPServiceUnavailable() from error
+
+    door.handler = handler
+    assert (await door.ask()).status == 503
+    assert (refused[0].reason, refused[0].retry_after_s) == ("changing", 1)
+
+
 async def test_open_file_waits_for_a_running_read_before_it_closes(tmp_path: Path) -> None:
     """A read that a cancellation left behind in its thread never meets another file under the same number."""
     path = tmp_path / "a"
