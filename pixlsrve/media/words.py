@@ -7,6 +7,7 @@ single spaces. So nothing depends on the Unicode version or on the diacritics ta
 from __future__ import annotations
 
 import datetime
+import functools
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -27,6 +28,7 @@ _UNSPACED = re.compile(
 )
 """Thai, Lao, Burmese, Khmer, kana and Han: scripts written without spaces between words."""
 
+_ASCII_WORD = re.compile("[a-z0-9]+")
 _INNER_WORDS = re.compile(r"[^\W\d_]+|\d+")
 _CAMEL = re.compile(r"(?<=[^\W\d_A-Z])(?=[A-Z])")
 
@@ -62,6 +64,8 @@ def tokens(text: str) -> list[str]:
     Each character of a script without spaces is a word, so that a phrase of them finds any part of a longer run
     (`里斯本` is found by `斯本`). A mark that spells (a Hindi or Thai vowel) separates too, as FTS5 has it.
     """
+    if text.isascii():
+        return _ASCII_WORD.findall(text.lower())
     pieces = []
     for char in fold(text):
         if unicodedata.category(char)[0] not in "LN":
@@ -124,10 +128,10 @@ def document(
     """
     return Document(
         name=_column([name], inner=True),
-        folder=_column(folders, inner=True),
-        camera=_column([_without_repetition(make, model)], inner=True),
-        lens=_column([lens or ""], inner=True),
-        place=_column(places),
+        folder=_common_column(tuple(folders), inner=True),
+        camera=_common_column((_without_repetition(make, model),), inner=True),
+        lens=_common_column((lens or "",), inner=True),
+        place=_common_column(tuple(places)),
         dates="" if day is None else date_words(day),
         extra=_column(text for text in extra if text),
     )
@@ -169,3 +173,7 @@ def _column(texts: Iterable[str], *, inner: bool = False) -> str:
             extra += inner_words(part)
     joined = " ".join((*words, *extra))
     return joined if len(joined) <= COLUMN_LIMIT else joined[: COLUMN_LIMIT + 1].rpartition(" ")[0]
+
+
+# Folders, cameras and places are the same for many assets in a row.
+_common_column = functools.lru_cache(512)(_column)
