@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
 from aiohttp import web
+from prometheus_client import CollectorRegistry
 
 from pixlsrve.events import EventBus
+from pixlsrve.http.limits import Verdict
 from pixlsrve.model import Principal
 
 if TYPE_CHECKING:
+    from pixlsrve.http.credentials import Tickets
+    from pixlsrve.http.peers import Peers
+    from pixlsrve.http.push import Hub
     from pixlsrve.http.routing import Route
 
 PRINCIPAL = web.RequestKey("principal", Principal)
 """Who asks. Absent on a public route, and on a LAN route when no token was sent."""
+
+TOKEN = web.RequestKey("token", str)
+"""The access token that came with the request, or behind its ticket; never logged."""
 
 REQUEST_ID = web.RequestKey("request_id", str)
 """The number of the request, in the log and in `X-Request-Id`."""
@@ -28,8 +37,29 @@ QUERY = web.RequestKey("query", msgspec.Struct)
 BODY = web.RequestKey("body", msgspec.Struct)
 """The checked JSON body; read it with `routing.body`."""
 
-IS_DIRECT = web.RequestKey("is_direct", bool)
-"""Whether the request came without any proxy's headers (THREATS T26)."""
+VERDICT = web.RequestKey("verdict", Verdict)
+"""What the rate limiter decided; absent where the route or its limit is not counted."""
 
 BUS = web.AppKey("bus", EventBus)
 """The events that the websocket hands out."""
+
+HEALTH: web.AppKey[Callable[[], Mapping[str, str]]] = web.AppKey("health", object)  # type: ignore[arg-type]  # a callable
+"""The parts that fail just now, each with a sentence for the log; empty when all is well."""
+
+PEERS: web.AppKey[Peers] = web.AppKey("peers", object)  # type: ignore[arg-type]  # Peers; it would import us
+"""Says where a request comes from."""
+
+TICKETS: web.AppKey[Tickets] = web.AppKey("tickets", object)  # type: ignore[arg-type]  # Tickets; it would import us
+"""One-time tickets for the websocket."""
+
+HUB: web.AppKey[Hub] = web.AppKey("hub", object)  # type: ignore[arg-type]  # the Hub; it imports us
+"""The open websockets."""
+
+REGISTRY = web.AppKey("registry", CollectorRegistry)
+"""What `/metrics` shows; parts of the program register their figures here."""
+
+OPENAPI = web.AppKey("openapi", bytes)
+"""The API's description as JSON."""
+
+DOCS = web.AppKey("docs", bytes)
+"""The API's description as a page."""

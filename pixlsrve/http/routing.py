@@ -29,6 +29,8 @@ class Access(StrEnum):
     """Whoever has a valid token."""
     ADMIN = "admin"
     """Whose stored role is admin."""
+    HOST = "host"
+    """Programs on the host itself without a token; admins from anywhere."""
 
 
 class Rate(StrEnum):
@@ -63,6 +65,8 @@ class Route:
     answer: Any = None
     """The msgspec type of the 200 answer; None where it is not JSON."""
     content_type: str = JSON
+    has_ticket: bool = False
+    """Whether a one-time `?ticket=` stands in for the token, for browsers that can't send headers (THREATS T30)."""
     errors: tuple[int, ...] = ()
     """Statuses that it answers beside those which its access, limit and inputs imply."""
 
@@ -84,7 +88,7 @@ def body(request: web.Request, type_: type[StructT]) -> StructT:
 
 
 def answer(value: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    """`value` (a Struct, or plain dictionaries and lists) as a JSON answer; no cache keeps it unless `headers` say so."""
+    """`value` (a Struct, or dictionaries and lists) as a JSON answer; no cache keeps it unless `headers` say so."""
     all_headers = {"Content-Type": JSON, "Cache-Control": "private, no-cache"}
     if headers:
         all_headers.update(headers)

@@ -1,0 +1,109 @@
+"""Who is at the other end: the client's address, whether a proxy stands between, whether it is near (DESIGN 9)."""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+import ifaddr
+from aiohttp import web
+
+from pixlsrve.http.limits import Address, Network, client_address
+
+INTERFACES_MAX_AGE_S = 10.0
+"""How long a reading of the interfaces is believed: short, because addresses change with every network joined."""
+
+_PRIVATE = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        "10.0.0.0/8",  # RFC 1918
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "fc00::/7",  # RFC 4193
+        "169.254.0.0/16",  # RFC 3927
+        "fe80::/10",  # RFC 4291
+    )
+)
+
+
+def on_link_networks() -> list[Network]:
+    """The networks that this host's interfaces are on, link-local and host-only prefixes included."""
+    networks: list[Network] = []
+    for adapter in ifaddr.get_adapters():
+        for ip in adapter.ips:
+            address = ip.ip[0] if isinstance(ip.ip, tuple) else ip.ip
+            networks.append(ipaddress.ip_network(f"{address}/{ip.network_prefix}", strict=False))
+    return networks
+
+
+def is_direct(request: web.Request) -> bool:
+    """Whether no proxy says that it passed the request on (Via, Forwarded, X-Forwarded-*)."""
+    return not any(_is_proxy_header(name) for name in request.headers)
+
+
+def _is_proxy_header(name: str) -> bool:
+    lower = name.lower()
+    return lower in {"via", "forwarded"} or lower.startswith("x-forwarded-")
+
+
+class Peers:
+    """Says where a request comes from. `trusted_proxies` are the peers whose X-Forwarded-For counts."""
+
+    def __init__(
+        self,
+        trusted_proxies: Sequence[Network] = (),
+        *,
+        interfaces: Callable[[], Iterable[Network]] = on_link_networks,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._trusted = tuple(trusted_proxies)
+        self._interfaces = interfaces
+        self._clock = clock
+        self._on_link: tuple[Network, ...] = ()
+        self._read_at = float("-inf")
+
+    def address(self, request: web.Request) -> str:
+        """The client's address as text: the peer's, or what a trusted proxy says of it."""
+        peer = request.remote or ""
+        if not self._trusted:
+            return peer
+        return client_address(peer, request.headers.getall("X-Forwarded-For", ()), self._trusted)
+
+    def is_near(self, request: web.Request) -> bool:
+        """Whether the client is on loopback, the LAN or the VPN, and no unknown proxy hides who it is."""
+        address = self._honest_address(request)
+        if address is None:
+            return False
+        return address.is_loopback or any(address in network for network in _PRIVATE) or self._is_on_link(address)
+
+    def is_on_host(self, request: web.Request) -> bool:
+        """Whether the client is a program on this host, asking over loopback without a proxy."""
+        address = self._honest_address(request)
+        return address is not None and address.is_loopback
+
+    def _honest_address(self, request: web.Request) -> Address | None:
+        """The client's address, or None where a header hides it or claims what can't be trusted."""
+        peer = _parse(request.remote or "")
+        if peer is None or is_direct(request):
+            return peer
+        if not any(peer in network for network in self._trusted) or "X-Forwarded-For" not in request.headers:
+            return None
+        return _parse(self.address(request))
+
+    def _is_on_link(self, address: Address) -> bool:
+        if self._clock() - self._read_at > INTERFACES_MAX_AGE_S:
+            self._on_link = tuple(self._interfaces())
+            self._read_at = self._clock()
+        return any(address in network for network in self._on_link)
+
+
+def _parse(text: str) -> Address | None:
+    """An address without its zone; an IPv4-mapped one as IPv4."""
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address

@@ -1,0 +1,13 @@
+"""The whole route table: what the daemon answers, door by door."""
+
+from __future__ import annotations
+
+from pixlsrve.http import docs_page, openapi, push, system
+from pixlsrve.http.routing import Route
+
+ROUTES: tuple[Route, ...] = (
+    *system.ROUTES,
+    *openapi.ROUTES,
+    *docs_page.ROUTES,
+    *push.ROUTES,
+)
