@@ -90,10 +90,9 @@ CREATE TABLE asset (
     -- the video half of a live photo; that row is hidden and has live_of set
     live_asset_id INTEGER REFERENCES asset (id),
     live_of INTEGER REFERENCES asset (id),
-    -- why it can't be decoded, and how often that was tried
+    -- why it can't be decoded: it stands in the quarantine list and is hidden
     refusal_reason TEXT,
     refusal_message TEXT,
-    attempts INTEGER NOT NULL DEFAULT 0,
     -- microseconds since the epoch: first indexed, content last changed, not found while its root is offline, removed
     created_us INTEGER NOT NULL,
     changed_us INTEGER NOT NULL,
@@ -138,3 +137,28 @@ CREATE VIRTUAL TABLE search USING fts5 (
     prefix = '2 3'
 );
 CREATE VIRTUAL TABLE search_word USING fts5vocab (search, 'row');
+
+-- Folder and root counts follow the assets by themselves; total_count, dates and covers are refreshed by store/counts.py.
+CREATE TRIGGER asset_counted_in AFTER INSERT ON asset WHEN new.shown IN (1, 2)
+BEGIN
+    UPDATE folder SET photo_count = photo_count + 1, size_bytes = size_bytes + new.size_bytes WHERE id = new.folder_id;
+    UPDATE root SET item_count = item_count + 1, size_bytes = size_bytes + new.size_bytes WHERE id = new.root_id;
+END;
+CREATE TRIGGER asset_counted_out AFTER DELETE ON asset WHEN old.shown IN (1, 2)
+BEGIN
+    UPDATE folder SET photo_count = photo_count - 1, size_bytes = size_bytes - old.size_bytes WHERE id = old.folder_id;
+    UPDATE root SET item_count = item_count - 1, size_bytes = size_bytes - old.size_bytes WHERE id = old.root_id;
+END;
+CREATE TRIGGER asset_recounted AFTER UPDATE OF shown, size_bytes, folder_id, root_id ON asset
+WHEN (old.shown IN (1, 2)) <> (new.shown IN (1, 2)) OR old.size_bytes <> new.size_bytes
+    OR old.folder_id <> new.folder_id OR old.root_id <> new.root_id
+BEGIN
+    UPDATE folder SET photo_count = photo_count - (old.shown IN (1, 2)),
+        size_bytes = size_bytes - old.size_bytes * (old.shown IN (1, 2)) WHERE id = old.folder_id;
+    UPDATE root SET item_count = item_count - (old.shown IN (1, 2)),
+        size_bytes = size_bytes - old.size_bytes * (old.shown IN (1, 2)) WHERE id = old.root_id;
+    UPDATE folder SET photo_count = photo_count + (new.shown IN (1, 2)),
+        size_bytes = size_bytes + new.size_bytes * (new.shown IN (1, 2)) WHERE id = new.folder_id;
+    UPDATE root SET item_count = item_count + (new.shown IN (1, 2)),
+        size_bytes = size_bytes + new.size_bytes * (new.shown IN (1, 2)) WHERE id = new.root_id;
+END;

@@ -1,0 +1,35 @@
+"""What every part of the indexer needs, in one place."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from datetime import tzinfo
+
+from pixlsrve.events import EventBus
+from pixlsrve.media.places import Places
+from pixlsrve.media.roots import Roots
+from pixlsrve.media.version import LibraryVersion
+from pixlsrve.store.database import Database
+
+
+@dataclass(kw_only=True)
+class IndexContext:
+    """Databases, roots and listeners that the indexer's parts share."""
+
+    index: Database
+    state: Database
+    thumbnails: Database
+    roots: Roots
+    bus: EventBus
+    version: LibraryVersion
+    places: Places
+    zone: tzinfo
+    id_secret: bytes
+    excluded: dict[int, frozenset[str]] = field(default_factory=dict)
+    """First-level folders that are never listed, by root id."""
+
+
+def now_us() -> int:
+    """The wall clock, microseconds since the epoch."""
+    return time.time_ns() // 1_000

@@ -1,0 +1,330 @@
+"""Bringing folder and asset rows in line with what a walk has seen."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+
+from pixlsrve.errors import NotFound
+from pixlsrve.index import identity
+from pixlsrve.index.context import IndexContext, now_us
+from pixlsrve.index.matching import Matcher, Unsettled
+from pixlsrve.index.session import ScanSession
+from pixlsrve.index.walk import Entry, Listing
+from pixlsrve.index.wording import Wording
+from pixlsrve.index.zone import local_day
+from pixlsrve.media.originals import display_name
+from pixlsrve.media.roots import Root
+from pixlsrve.model import Kind
+from pixlsrve.store import counts, files, folders
+from pixlsrve.store import identity as identities
+from pixlsrve.store.database import Transaction
+from pixlsrve.store.date_key import date_key
+from pixlsrve.store.files import FileRow, NewFile
+from pixlsrve.store.folders import FolderRow
+
+SHOWN = {Kind.PHOTO: 1, Kind.VIDEO: 2, Kind.AUDIO: 3}
+
+
+def names_of(path: bytes, root: Root) -> tuple[str, str]:
+    """A folder's shown and sorting name."""
+    name = display_name(path.rpartition(b"/")[2]) if path else root.name
+    return name, name.casefold()
+
+
+class Placer:
+    """Applies listings to the index: one call for each handful of folders."""
+
+    def __init__(self, context: IndexContext, matcher: Matcher, wording: Wording) -> None:
+        self._context = context
+        self._matcher = matcher
+        self._wording = wording
+        self._next_id = 0
+
+    async def apply(self, session: ScanSession, root: Root, listings: Sequence[Listing]) -> None:
+        """Make the rows of these folders say what was seen; what is not there any more is left to the session."""
+        if self._next_id == 0:
+            self._next_id = await files.next_id(self._context.index)
+        rows = await self._ensure_folders(root, listings)
+        unsettled: list[Unsettled] = []
+        seen: list[tuple[int, int, int]] = []
+        for listing in listings:
+            folder = rows.get(listing.path)
+            if listing.entries is None or folder is None:
+                continue
+            session.files_seen += len(listing.entries)
+            await self._compare(session, root, folder, listing.entries, unsettled, seen)
+        await self._matcher.match(unsettled)
+        await self._write(session, root, listings, rows, unsettled, seen)
+
+    async def _ensure_folders(self, root: Root, listings: Sequence[Listing]) -> dict[bytes, FolderRow]:
+        """The row of every listed folder; new ones are made, moved ones brought to their new place."""
+        index = self._context.index
+        wanted = [listing.path for listing in listings]
+        parents = [path.rpartition(b"/")[0] for path in wanted if path]
+        rows = await folders.at_paths(index, root.id, list({*wanted, *parents}))
+        for listing in listings:
+            if listing.path in rows:
+                continue
+            parent = rows.get(listing.path.rpartition(b"/")[0]) if listing.path else None
+            if not await self._bring_moved(root, listing, parent):
+                await self._make_folder(root, listing, parent)
+            rows |= await folders.at_paths(index, root.id, [listing.path])
+        return rows
+
+    async def _make_folder(self, root: Root, listing: Listing, parent: FolderRow | None) -> None:
+        """Insert a folder, or revive the one that was there before."""
+        context, path = self._context, listing.path
+        written = await identities.written_ids(context.state, "album", root.id, [path])
+        uuid = written.get(path) or identity.derive(context.id_secret, root.uid, path, what=b"album")
+        known = await folders.by_uuid(context.index, uuid)
+        place = (listing.device, listing.inode)
+        parent_id = None if parent is None else parent.id
+        if known is not None and known[3] is not None and (known[1], known[2]) == (root.id, path):
+            async with context.index.transaction() as tx:
+                await folders.revive(tx, known[0], parent_id, place)
+            return
+        if known is not None:
+            uuid = identity.random_id()
+            async with context.state.transaction() as tx:
+                await identities.write_ids(tx, "album", [(root.id, path, uuid)])
+        async with context.index.transaction() as tx:
+            await folders.insert(tx, uuid, root.id, parent_id, path, names_of(path, root), place)
+
+    async def _bring_moved(self, root: Root, listing: Listing, parent: FolderRow | None) -> bool:
+        """Whether the folder is a known one that was renamed or moved; if so, it and all below it are now here."""
+        if not listing.path or not listing.inode:
+            return False
+        for folder in await folders.with_inode(self._context.index, listing.device, listing.inode):
+            if folder.path != b"" and await asyncio.to_thread(self._has_left, folder):
+                await self._relocate(root, listing, parent, folder)
+                return True
+        return False
+
+    def _has_left(self, folder: FolderRow) -> bool:
+        """Whether another folder, or none, is at a folder's old place."""
+        try:
+            status = (self._context.roots.get(folder.root_id).path / os.fsdecode(folder.path)).lstat()
+        except (OSError, NotFound):
+            return True
+        return (status.st_dev, status.st_ino) != (folder.device, folder.inode)
+
+    async def _relocate(self, root: Root, listing: Listing, parent: FolderRow | None, folder: FolderRow) -> None:
+        """Write down the ids of everything that moved, then move it."""
+        context, cut = self._context, len(folder.path)
+        moved = await folders.below(context.index, folder)
+        albums = [(root.id, listing.path + row.path[cut:], row.uuid) for row in moved]
+        async with context.state.transaction() as tx:
+            await identities.write_ids(tx, "album", albums)
+            for row in moved:
+                assets = await files.in_folder(context.index, row.id)
+                await identities.write_ids(
+                    tx, "asset", [(root.id, listing.path + asset.path[cut:], asset.uuid) for asset in assets]
+                )
+        async with context.index.transaction() as tx:
+            parent_id = None if parent is None else parent.id
+            await folders.relocate(tx, folder, root.id, parent_id, listing.path, names_of(listing.path, root))
+            await counts.refresh(tx, [i for i in (folder.id, folder.parent_id, parent_id) if i is not None])
+        context.version.bump()
+
+    async def _compare(
+        self,
+        session: ScanSession,
+        root: Root,
+        folder: FolderRow,
+        entries: Sequence[Entry],
+        unsettled: list[Unsettled],
+        seen: list[tuple[int, int, int]],
+    ) -> None:
+        """Sort a folder's files into those as they were, those that need a closer look, and those not there."""
+        known = {row.name: row for row in await files.in_folder(self._context.index, folder.id)}
+        for entry in entries:
+            row = known.pop(entry.name, None)
+            if row is not None and (row.size_bytes, row.mtime_ns) == (entry.size_bytes, entry.mtime_ns):
+                if row.missing_us is not None or (row.device, row.inode) != (entry.device, entry.inode):
+                    seen.append((entry.device, entry.inode, row.id))
+                session.settle(row.id)
+            else:
+                unsettled.append(Unsettled(root.id, folder.id, folder.path, entry, row))
+        session.vanish(root.id, [row.id for row in known.values() if row.id not in session.settled])
+
+    async def _write(
+        self,
+        session: ScanSession,
+        root: Root,
+        listings: Sequence[Listing],
+        rows: dict[bytes, FolderRow],
+        unsettled: Sequence[Unsettled],
+        seen: list[tuple[int, int, int]],
+    ) -> None:
+        """Commit what was found out about a handful of folders."""
+        moved = [item for item in unsettled if item.match is not None]
+        taken = {item.match.id for item in moved if item.match is not None}
+        pushed_out = [item.at_place for item in moved if item.at_place is not None and item.at_place.id not in taken]
+        changed = [item for item in unsettled if item.match is None and item.at_place is not None]
+        changed = [item for item in changed if item.at_place is not None and item.at_place.id not in taken]
+        settled_places = {id(item) for item in (*moved, *changed)}
+        fresh = [item for item in unsettled if id(item) not in settled_places]
+        new_rows, back = await self._identify(root, fresh)
+        await self._write_moved_ids(moved)
+        async with self._context.index.transaction() as tx:
+            touched = await self._write_moves(tx, moved, pushed_out)
+            await self._write_changes(tx, changed, back)
+            await files.set_seen(tx, seen)
+            await files.insert(tx, await self._with_free_keys(tx, new_rows))
+            signed = [
+                (item.signature, item.device, item.inode, rows[item.path].id)
+                for item in listings
+                if item.is_readable and item.path in rows
+            ]
+            await folders.set_seen(tx, signed)
+            touched |= {item.folder_id for item in unsettled}
+            await counts.refresh(tx, touched)
+        if unsettled or seen:
+            self._context.version.bump()
+        self._note(session, moved, pushed_out, changed, back, new_rows)
+
+    def _note(
+        self,
+        session: ScanSession,
+        moved: Sequence[Unsettled],
+        pushed_out: Sequence[FileRow],
+        changed: Sequence[Unsettled],
+        back: Sequence[tuple[Unsettled, FileRow]],
+        new_rows: Sequence[NewFile],
+    ) -> None:
+        """Tell the session what happened."""
+        for item in moved:
+            if item.match is not None:
+                session.settle(item.match.id)
+        for item in changed:
+            if item.at_place is not None:
+                session.settle(item.at_place.id)
+        for row in pushed_out:
+            if row.id not in session.settled:
+                session.vanish(row.root_id, [row.id])
+        session.files_new += len(new_rows) + len(back)
+        session.files_changed += len(changed)
+        session.files_moved += len(moved)
+
+    async def _identify(
+        self, root: Root, fresh: Sequence[Unsettled]
+    ) -> tuple[list[NewFile], list[tuple[Unsettled, FileRow]]]:
+        """Rows for files never seen, and the old rows of files that are back at their old place."""
+        context = self._context
+        written = await identities.written_ids(context.state, "asset", root.id, [item.path for item in fresh])
+        uuids = {
+            item.path: written.get(item.path) or identity.derive(context.id_secret, root.uid, item.path, what=b"asset")
+            for item in fresh
+        }
+        known = await files.by_uuid(context.index, list(uuids.values())) if fresh else {}
+        new_rows: list[NewFile] = []
+        back: list[tuple[Unsettled, FileRow]] = []
+        taken: list[tuple[int, bytes, bytes]] = []
+        for item in fresh:
+            uuid = uuids[item.path]
+            row = known.get(uuid)
+            if (
+                row is not None
+                and row.gone_us is not None
+                and (row.folder_id, row.name)
+                == (
+                    item.folder_id,
+                    item.entry.name,
+                )
+            ):
+                back.append((item, row))
+                continue
+            if row is not None:
+                uuid = identity.random_id()
+                taken.append((root.id, item.path, uuid))
+            new_rows.append(self._new_row(item, uuid))
+        if taken:
+            async with context.state.transaction() as tx:
+                await identities.write_ids(tx, "asset", taken)
+        return new_rows, back
+
+    def _new_row(self, item: Unsettled, uuid: bytes) -> NewFile:
+        """A row for a file never seen before; until its header is read, it sorts by file time."""
+        entry, asset_id = item.entry, self._next_id
+        self._next_id += 1
+        mtime_us = entry.mtime_ns // 1_000
+        return NewFile(
+            id=asset_id,
+            uuid=uuid,
+            root_id=item.root_id,
+            folder_id=item.folder_id,
+            name=entry.name,
+            sort_name=display_name(entry.name).casefold(),
+            kind=entry.kind.value,
+            shown=SHOWN[entry.kind],
+            size_bytes=entry.size_bytes,
+            mtime_ns=entry.mtime_ns,
+            device=entry.device,
+            inode=entry.inode,
+            date_key=date_key(mtime_us, asset_id),
+            local_day=local_day(mtime_us, self._context.zone),
+            created_us=now_us(),
+        )
+
+    async def _with_free_keys(self, tx: Transaction, rows: list[NewFile]) -> list[NewFile]:
+        """The rows with date keys that nothing else has."""
+        taken = await files.taken_date_keys(tx, [row.date_key for row in rows])
+        result = []
+        for row in rows:
+            key = row.date_key
+            while key in taken:
+                key += 1
+            taken.add(key)
+            result.append(row._replace(date_key=key))
+        return result
+
+    async def _write_moved_ids(self, moved: Sequence[Unsettled]) -> None:
+        """Write down which ids moved files have at their new places, before the index forgets the old ones."""
+        rows = [(item.root_id, item.path, item.match.uuid) for item in moved if item.match is not None]
+        if rows:
+            async with self._context.state.transaction() as tx:
+                await identities.write_ids(tx, "asset", rows)
+
+    async def _write_moves(
+        self, tx: Transaction, moved: Sequence[Unsettled], pushed_out: Sequence[FileRow]
+    ) -> set[int]:
+        """Put moved assets where their files are; the folders that lost or gained one."""
+        if not moved:
+            return set()
+        await files.set_gone(tx, [row.id for row in pushed_out], now_us())
+        rows, touched = [], set()
+        for item in moved:
+            entry, match = item.entry, item.match
+            if match is None:
+                continue
+            sort_name = display_name(entry.name).casefold()
+            facts = (entry.size_bytes, entry.mtime_ns, entry.device, entry.inode)
+            rows.append((item.root_id, item.folder_id, entry.name, sort_name, *facts, match.id))
+            touched |= {match.folder_id, item.folder_id}
+        await files.move(tx, rows)
+        ids = [row[-1] for row in rows]
+        await files.restore_shown(tx, ids)
+        await self._wording.rewrite(tx, ids)
+        return touched
+
+    async def _write_changes(
+        self, tx: Transaction, changed: Sequence[Unsettled], back: Sequence[tuple[Unsettled, FileRow]]
+    ) -> None:
+        """Files with another size or time, and files that are back: to be read again."""
+        pairs = [(item, item.at_place) for item in changed if item.at_place is not None] + list(back)
+        rows = [
+            (
+                item.entry.size_bytes,
+                item.entry.mtime_ns,
+                item.entry.device,
+                item.entry.inode,
+                item.entry.kind.value,
+                SHOWN[item.entry.kind],
+                now_us(),
+                row.id,
+            )
+            for item, row in pairs
+        ]
+        await files.set_changed(tx, rows)

@@ -1,0 +1,35 @@
+"""Live photos: hiding the video half behind its photo."""
+
+from __future__ import annotations
+
+from pixlsrve.store.database import Transaction
+
+
+async def repair(tx: Transaction, folder_id: int, pair_key: str) -> list[int]:
+    """Tie or untie what carries `pair_key` in a folder; gives the videos that are shown or hidden now."""
+    rows = await tx.fetch_all(
+        "SELECT id, kind FROM asset WHERE folder_id = ? AND pair_key = ? AND gone_us IS NULL AND refusal_reason IS NULL "
+        "ORDER BY id",
+        (folder_id, pair_key),
+    )
+    photos = [row[0] for row in rows if row[1] == "photo"]
+    videos = [row[0] for row in rows if row[1] == "video"]
+    live = videos[0] if photos and videos else None
+    await tx.execute_many("UPDATE asset SET live_asset_id = ? WHERE id = ?", ((live, photo) for photo in photos))
+    for video in videos:
+        of = photos[0] if video == live else None
+        sql = "UPDATE asset SET live_of = ?, shown = CASE WHEN ? IS NULL THEN 2 ELSE 0 END WHERE id = ?"
+        await tx.execute(sql, (of, of, video))
+    return videos
+
+
+async def keys_of(tx: Transaction, ids: list[int]) -> set[tuple[int, str]]:
+    """Folder and pair key of those assets that have one."""
+    found: set[tuple[int, str]] = set()
+    for asset_id in ids:
+        row = await tx.fetch_one(
+            "SELECT folder_id, pair_key FROM asset WHERE id = ? AND pair_key IS NOT NULL", (asset_id,)
+        )
+        if row is not None:
+            found.add((row[0], row[1]))
+    return found
