@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -76,7 +77,7 @@ class Process:
             with theirs:
                 child = await asyncio.create_subprocess_exec(
                     *command(),
-                    stdin=theirs,
+                    stdin=theirs.fileno(),
                     stdout=asyncio.subprocess.DEVNULL,
                     stderr=asyncio.subprocess.DEVNULL,
                     env=environment(),
@@ -126,10 +127,8 @@ class Process:
         """Kill the process and wait for it; ending it twice is fine."""
         self._connection.close()
         if self._child.returncode is None:
-            try:
+            with suppress(ProcessLookupError):
                 self._child.kill()
-            except ProcessLookupError:
-                pass
         await asyncio.shield(self._child.wait())
 
     async def _send(self, data: bytes, files: list[int]) -> None:

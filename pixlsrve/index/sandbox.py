@@ -203,8 +203,8 @@ def _program(architecture: int, column: int) -> bytes:
     steps += checked(_OPEN[column], 1, _WRITING, wanted=False)
     steps += checked(_OPENAT[column], 2, _WRITING, wanted=False)
     steps += checked(_CLONE[column], 0, _CLONE_THREAD, wanted=True)
-    for number in (_OPENAT2[column], _CLONE3[column]):  # libc falls back to the calls that can be checked
-        steps += [step(_EQUAL, number, 0, 1), step(_RETURN, _ABSENT)]
+    for absent in (_OPENAT2[column], _CLONE3[column]):  # libc falls back to the calls that can be checked
+        steps += [step(_EQUAL, absent, 0, 1), step(_RETURN, _ABSENT)]
     for numbers in _REFUSED.values():
         if (number := numbers[column]) is not None:
             steps += [step(_EQUAL, number, 0, 1), step(_RETURN, _DENY)]

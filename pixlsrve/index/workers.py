@@ -58,7 +58,7 @@ class WorkerPool:
     """
 
     def __init__(self, *, workers: int, memory_mb: int, seconds: float, max_pixels: int, zone: str) -> None:
-        """`workers` at least 1; `memory_mb` what one file's decoding may take; `seconds` a job's, plus what reading its bytes takes."""
+        """`workers` at least 1; `memory_mb` and `seconds` are what one file may take, beside reading its bytes."""
         self._settings = frames.Settings(memory_mb=memory_mb, max_pixels=max_pixels, zone=zone)
         self._workers = workers
         self._seconds = seconds
@@ -144,9 +144,9 @@ class WorkerPool:
         fd: int,
         name: str,
         *,
-        format: Literal["jpeg", "png"],
+        format: Literal["jpeg", "png"],  # noqa: A002
         max_side_px: int | None,
-        interactive: bool = True,  # noqa: A002
+        interactive: bool = True,
     ) -> bytes | Refusal:
         """The open file's picture as a JPEG or PNG file within a square of `max_side_px` (None: full size)."""
         parts: list[bytes] = []
@@ -222,7 +222,8 @@ class WorkerPool:
             while True:
                 task = await self._next(only_interactive, process)
                 if task is None:
-                    process = await self._end(process)
+                    await self._end(process)
+                    process = None
                     continue
                 try:
                     process = await self._perform(task, process)
@@ -282,14 +283,16 @@ class WorkerPool:
         except (Crashed, TimedOut, OSError) as error:
             if not task.done.done():
                 task.done.set_exception(error)
-            return await self._end(process)
+            await self._end(process)
+            return None
         except BaseException:
             task.done.cancel()
             raise
         if not task.done.done():
             task.done.set_result(answer)
         if process.jobs >= JOBS_PER_PROCESS or answer.rss_bytes > MAX_RSS_BYTES or _is_spent(answer):
-            return await self._end(process)
+            await self._end(process)
+            return None
         return process
 
     async def _start(self) -> Process:
