@@ -5,12 +5,20 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from datetime import tzinfo
+from typing import Protocol
 
 from pixlsrve.events import EventBus
-from pixlsrve.media.places import Places
+from pixlsrve.media.places import Place
 from pixlsrve.media.roots import Roots
 from pixlsrve.media.version import LibraryVersion
 from pixlsrve.store.database import Database
+
+
+class PlaceLookup(Protocol):
+    """Names positions."""
+
+    def lookup(self, latitude: float, longitude: float) -> Place | None:
+        """The place at a position (signed degrees, WGS 84), or None."""
 
 
 @dataclass(kw_only=True)
@@ -23,7 +31,7 @@ class IndexContext:
     roots: Roots
     bus: EventBus
     version: LibraryVersion
-    places: Places
+    places: PlaceLookup
     zone: tzinfo
     id_secret: bytes
     excluded: dict[int, frozenset[str]] = field(default_factory=dict)

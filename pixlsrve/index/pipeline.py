@@ -128,8 +128,7 @@ class Pipeline:
                 await self._patiently(lambda: self._results.put_headers(found))
         finally:
             done()
-        self._progress.read += len(rows)
-        self._progress.reading_pace.note(len(rows))
+        self._progress.note_read(len(rows))
         self._is_dirty = True
 
     async def _facts_of(
@@ -224,8 +223,7 @@ class Pipeline:
             finally:
                 for _ in found:
                     self._finished.task_done()
-            self._progress.decoded += len(found)
-            self._progress.decoding_pace.note(len(found))
+            self._progress.note_decoded(len(found))
             self._is_dirty = True
 
     # Upkeep
@@ -273,7 +271,8 @@ class Pipeline:
 
     def _rest(self) -> None:
         """Nothing is left to read (or nothing that can be read now)."""
-        self._progress.finish(now_us())
+        if not self._progress.is_listing:
+            self._progress.finish(now_us())
 
 
 def _text(name: bytes) -> str:

@@ -82,6 +82,19 @@ class Progress:
         self.reading_pace = Pace()
         self.decoding_pace = Pace()
 
+    def note_read(self, count: int) -> None:
+        """So many headers were read; their contents come next."""
+        self.read += count
+        self.unread = max(0, self.unread - count)
+        self.undecoded += count
+        self.reading_pace.note(count)
+
+    def note_decoded(self, count: int) -> None:
+        """So many contents were read."""
+        self.decoded += count
+        self.undecoded = max(0, self.undecoded - count)
+        self.decoding_pace.note(count)
+
     def finish(self, at_us: int) -> None:
         """Everything has been read."""
         self.read = self.decoded = self.unread = self.undecoded = 0

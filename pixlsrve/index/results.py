@@ -133,11 +133,10 @@ class Results:
 
     async def _put_thumbnails(self, contents: Sequence[Content]) -> None:
         """Thumbnails first: an asset that says it has one must have it."""
-        made = [content for content in contents if content.thumbnails]
-        if made:
+        rows = [(item.sha256, side_px, jpeg) for item in contents for side_px, jpeg in item.thumbnails.items()]
+        if rows:
             async with self._context.thumbnails.transaction() as tx:
-                for content in made:
-                    await thumbnails.put(tx, content.sha256, content.thumbnails)
+                await thumbnails.put(tx, rows)
 
     def _content_row(self, row: WorkRow, content: Content) -> tuple[bytes, bytes | None, int, bytes | None, int]:
         """A content as columns; a size that only the decoder could tell goes into the facts."""

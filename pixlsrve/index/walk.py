@@ -183,7 +183,7 @@ def _sort_out(
                 if not has_rules or not rules.ignores(f"{folder}/{name}" if folder else name, is_folder=True):
                     folders.append(os.fsencode(name))
                 continue
-            kind = EXTENSIONS.get(name[name.rfind(".") :].lower())
+            kind = EXTENSIONS.get(name[name.rfind(".") + 1 :].lower()) if "." in name else None
             if kind is None or not item.is_file(follow_symlinks=False):
                 continue
             if has_rules and rules.ignores(f"{folder}/{name}" if folder else name, is_folder=False):

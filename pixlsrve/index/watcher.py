@@ -128,7 +128,7 @@ def folders_of(root: Path, paths: Iterable[str]) -> set[bytes]:
             # Which folders it hides shows from the one above.
             found |= {os.fsencode(folder), os.fsencode(folder.rpartition("/")[0])}
         elif not is_hidden(name):
-            is_media = name[name.rfind(".") :].lower() in EXTENSIONS if "." in name else False
+            is_media = "." in name and name[name.rfind(".") + 1 :].lower() in EXTENSIONS
             if is_media:
                 found.add(os.fsencode(folder))
             elif Path(path).is_dir():

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from pixlsrve.index.context import PlaceLookup
 from pixlsrve.media.originals import display_name
-from pixlsrve.media.places import Places
 from pixlsrve.media.words import document
 from pixlsrve.model import Facts
 from pixlsrve.store import words
@@ -22,7 +22,7 @@ _EPOCH = datetime.date(1970, 1, 1).toordinal()
 class Wording:
     """Writes search documents inside the caller's transaction."""
 
-    def __init__(self, places: Places) -> None:
+    def __init__(self, places: PlaceLookup) -> None:
         self._places = places
 
     async def rewrite(self, tx: Transaction, ids: Sequence[int]) -> None:

@@ -122,7 +122,8 @@ class _Worker:
         facts = self._facts(file, name)
         if isinstance(facts, Refusal):
             return facts
-        return Form(kind=facts.kind, format=facts.format, orientation=facts.orientation)
+        pixels = (facts.width_px or 0) * (facts.height_px or 0)
+        return Form(kind=facts.kind, format=facts.format, orientation=facts.orientation, pixels=pixels)
 
     def _facts_of(self, file: BinaryIO, name: str) -> frames.FactsOf:
         facts = self._facts(file, name)
