@@ -10,7 +10,7 @@ from PIL import Image
 
 from pixlsrve.media.decode import audio, raw, stills
 from pixlsrve.media.decode.hashing import hash_and_hold
-from pixlsrve.media.decode.limits import Limits, NeedsMemory, Undecodable
+from pixlsrve.media.decode.limits import Limits, NeedsMemory, Undecodable, check_memory
 from pixlsrve.media.decode.stills import Picture, fitted
 from pixlsrve.media.decode.thumbhash import thumbhash
 from pixlsrve.model import THUMBNAIL_SIZES_PX, Content, Kind
@@ -23,6 +23,9 @@ FULL_QUALITY = 90
 
 _CHROMA_420 = 2
 
+_EAGER_BYTES_PER_PIXEL = {"webp": 12, "avif": 8}
+"""These libraries take memory for all pixels when a file is opened: two canvases and a copy, or planes and a copy."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Form:
@@ -33,6 +36,8 @@ class Form:
     """Lower-case real format by content (model.Facts.format)."""
     orientation: int = 1
     """Exif orientation still to be applied, 1 to 8."""
+    pixels: int = 0
+    """Width times height; 0 where the header did not say."""
 
 
 def make_content(file: BinaryIO, form: Form, limits: Limits, *, thumbnails: bool = True) -> Content:
@@ -73,6 +78,8 @@ def open_picture(source: BinaryIO, form: Form, *, side_px: int | None, limits: L
         return video.decode(source, format=form.format, side_px=side_px, limits=limits)
     if form.kind is Kind.AUDIO:
         return _cover(source, side_px, limits)
+    if form.format in _EAGER_BYTES_PER_PIXEL:
+        check_memory(form.pixels * _EAGER_BYTES_PER_PIXEL[form.format], limits)
     if form.format in raw.RAW_FORMATS:
         jpeg = raw.preview(source)
         return stills.decode(jpeg, format="jpeg", orientation=form.orientation, side_px=side_px, limits=limits)

@@ -18,8 +18,8 @@ from pixlsrve.media.decode.limits import MIB, Undecodable
 from pixlsrve.media.decode.stills import DAMAGE
 
 RAW_FORMATS = frozenset(
-    ["3fr", "arw", "cr2", "cr3", "crw", "dcr", "dng", "erf", "fff", "iiq", "kdc", "mef", "mos", "mrw", "nef", "nrw"]
-    + ["orf", "pef", "raf", "raw", "rw2", "rwl", "sr2", "srf", "srw", "x3f"]
+    "3fr arw cr2 cr3 crw dcr dng erf fff gpr iiq kdc mef mos mrw nef nrw orf pef raf raw rw2 rwl sr2 srf srw "  # noqa: SIM905
+    "x3f".split()
 )
 
 _SOI = b"\xff\xd8\xff"

@@ -120,14 +120,12 @@ def _decode(source: BinaryIO, name: str, orientation: int, side_px: int | None, 
     icc = image.info.get("icc_profile")
     if isinstance(image, JpegImagePlugin.JpegImageFile):
         image = _load_jpeg(source, image, side_px, limits)
-    elif name == "TIFF":
-        image, orientation = _load_tiff(source, image, orientation, side_px, limits)
+    elif isinstance(image, TiffImagePlugin.TiffImageFile):
+        image, orientation, stored = _load_tiff(source, image, orientation, side_px, limits)
     else:
         if name == "AVIF":  # libavif reports the container's own rotation and mirroring as this tag
             orientation = image.getexif().get(0x0112, 1)
         image = _load(source, image, name, side_px, limits)
-    if orientation == 1 and name == "TIFF" and image.size == stored[::-1]:
-        stored = stored[::-1]
     image = _fit(image, stored, side_px)
     if image.mode != "YCbCr":
         image = colour.to_srgb(image, icc)
@@ -180,17 +178,20 @@ def _load_jpeg(
 
 
 def _load_tiff(
-    source: BinaryIO, image: Image.Image, orientation: int, side_px: int | None, limits: Limits
-) -> tuple[Image.Image, int]:
-    """The first page; Pillow applies the orientation tag while loading a whole page, and none to strips."""
-    shrunk = _in_strips(source, image, strips.shrink_tiff, side_px, limits)
+    source: BinaryIO, page: TiffImagePlugin.TiffImageFile, orientation: int, side_px: int | None, limits: Limits
+) -> tuple[Image.Image, int, tuple[int, int]]:
+    """The first page, the orientation to be applied, and the size before it.
+
+    Pillow gives a page turned as its own tag says, but strips as they are stored.
+    """
+    shrunk = _in_strips(source, page, strips.shrink_tiff, side_px, limits)
     if shrunk is not None:
-        return shrunk, orientation
+        tags = page.tag_v2
+        return shrunk, orientation, (int(tags[256]), int(tags[257]))
     source.seek(0)
     again = Image.open(source, formats=["TIFF"])
-    assert isinstance(again, TiffImagePlugin.TiffImageFile)  # noqa: S101 - for the type checker
     again.load()
-    return again, 1
+    return again, 1, again.size
 
 
 def _load(source: BinaryIO, image: Image.Image, name: str, side_px: int | None, limits: Limits) -> Image.Image:

@@ -24,7 +24,7 @@ _KEPT_PNG_CHUNKS = {b"PLTE", b"tRNS", b"gAMA"}
 
 
 def shrink_png(source: BinaryIO, factor: int) -> Image.Image | None:
-    """The picture reduced `factor` times; None where it cannot be cut up (interlaced, odd depths). Raises Undecodable."""
+    """The picture reduced `factor` times; None where it cannot be cut (interlaced, odd depths). Raises Undecodable."""
     source.seek(8)
     header, chunks = b"", _png_chunks(source)
     extra: list[tuple[bytes, bytes]] = []
@@ -117,7 +117,7 @@ def _last_row(image: Image.Image) -> bytes:
 
 
 def shrink_tiff(source: BinaryIO, factor: int) -> Image.Image | None:
-    """The first page reduced `factor` times; None where it is one single strip, or stored by colour plane.
+    """The first page reduced `factor` times; None where it is one compressed strip, or stored by colour plane.
 
     Raises OSError, ValueError and what else Pillow raises for a damaged file.
     """
@@ -129,7 +129,14 @@ def shrink_tiff(source: BinaryIO, factor: int) -> Image.Image | None:
     is_tiled = 324 in tags
     offsets, counts = (tags.get(324), tags.get(325)) if is_tiled else (tags.get(273), tags.get(279))
     width, height = int(tags[256]), int(tags[257])
-    band_px = int(tags.get(323 if is_tiled else 278, height))
+    band_px = min(height, int(tags.get(323 if is_tiled else 278, height)))
+    if not is_tiled and offsets and len(offsets) == 1 and tags.get(259, 1) == 1:  # uncompressed: any row is a strip
+        row_bytes = (width * sum(tags.get(258, (1,))) + 7) // 8
+        offsets, counts, band_px = (
+            range(offsets[0], offsets[0] + row_bytes * height, row_bytes),
+            (row_bytes,) * height,
+            1,
+        )
     across = -(-width // int(tags[322])) if is_tiled else 1
     bands = -(-height // max(1, band_px))
     if not offsets or not counts or bands < 2 or len(offsets) != bands * across or len(counts) != len(offsets):
@@ -143,7 +150,7 @@ def shrink_tiff(source: BinaryIO, factor: int) -> Image.Image | None:
         top, count = first * band_px, min(at_once, bands - first)
         chosen = range(first * across, (first + count) * across)
         data = [_span(source, int(offsets[i]), int(counts[i])) for i in chosen]
-        mini = _mini_tiff(page, data, min(count * band_px, height - top), is_tiled)
+        mini = _mini_tiff(page, data, min(count * band_px, height - top), None if is_tiled else band_px)
         strip = colour.prepare(mini).reduce(factor)
         canvas = canvas or Image.new(strip.mode, (-(-width // factor), -(-height // factor)))
         canvas.paste(strip, (0, top // factor))
@@ -157,19 +164,22 @@ def _span(source: BinaryIO, offset: int, size: int) -> bytes:
     return source.read(size)
 
 
-_DESCRIBING_TAGS = (254, 256, 258, 259, 262, 266, 277, 278, 284, 292, 293, 317, 320, 322, 323, 338, 339, 347, 530, 532)
+_DESCRIBING_TAGS = (254, 256, 258, 259, 262, 266, 277, 284, 292, 293, 317, 320, 322, 323, 338, 339, 347, 530, 532)
 """What says how strips are coded: everything else (orientation, dates, profiles) is not the strip's business."""
 
 
-def _mini_tiff(page: TiffImagePlugin.TiffImageFile, data: list[bytes], rows: int, is_tiled: bool) -> Image.Image:
-    """A TIFF of these strips or tiles alone, decoded."""
+def _mini_tiff(page: TiffImagePlugin.TiffImageFile, data: list[bytes], rows: int, strip_px: int | None) -> Image.Image:
+    """A TIFF of these tiles, or strips of `strip_px` rows, alone, decoded."""
+    is_tiled = strip_px is None
     directory = TiffImagePlugin.ImageFileDirectory_v2(prefix=page.tag_v2.prefix)
     for tag in _DESCRIBING_TAGS:
         if tag in page.tag_v2:
             directory.tagtype[tag] = page.tag_v2.tagtype[tag]
             directory[tag] = page.tag_v2[tag]
-    directory.tagtype[257] = 4
+    directory.tagtype[257] = directory.tagtype[278] = 4
     directory[257] = rows
+    if strip_px is not None:
+        directory[278] = strip_px
     places, lengths = (324, 325) if is_tiled else (273, 279)
     directory.tagtype[places] = directory.tagtype[lengths] = 4
     directory[lengths] = tuple(map(len, data))
