@@ -82,6 +82,7 @@ async def send_file(
     cache_control: str,
     etag: str | None = None,
     version: FileVersion | None = None,
+    window: Span | None = None,
     vary: str | None = None,
     filename: str | None = None,
     attachment: bool = False,
@@ -94,7 +95,7 @@ async def send_file(
     Takes `fd` over: it is closed whatever happens, cancellation included. `etag` is the strong opaque tag that the
     caller knows for `version`; where the file is another version by now, or no tag is given, the tag comes from the
     file's own facts, so that no resumed download mixes versions (T26). A file that changes or shrinks while it is sent
-    breaks the connection; nothing is ever padded.
+    breaks the connection; nothing is ever padded. `window` is the part of the file that is to be served as a whole.
 
     Raises HTTPPreconditionFailed, HTTPRequestRangeNotSatisfiable, and Unavailable where the first bytes can't be read.
     """
@@ -103,21 +104,25 @@ async def send_file(
         current = await file.version()
         if etag is None or (version is not None and version != current):
             etag = current.etag()
+        whole = Span(0, current.size_bytes) if window is None else window
+        if whole.end > current.size_bytes:
+            raise FileChanged
+        size_bytes = _length(whole)
         headers = _headers(etag, mime, cache_control, vary, filename, attachment, sandbox)
         validators = Validators.of(etag, current.mtime_ns // 1000, time.time())
-        spans = _decide(request, headers, validators, current.size_bytes)
+        spans = _decide(request, headers, validators, size_bytes)
         if isinstance(spans, web.Response):
             return spans
         if request.method == "HEAD":
-            headers["Content-Length"] = str(current.size_bytes)
+            headers["Content-Length"] = str(size_bytes)
             return web.Response(headers=headers)
         if spans is None:
-            parts: list[bytes | Span] = [Span(0, current.size_bytes)] if current.size_bytes else []
+            parts: list[bytes | Span] = [Span(0, size_bytes)] if size_bytes else []
         else:
-            parts = _partial(headers, spans, current.size_bytes)
+            parts = _partial(headers, spans, size_bytes)
         headers["Content-Length"] = str(sum(_length(part) for part in parts))
         response = web.StreamResponse(status=200 if spans is None else 206, headers=headers)
-        await _stream(request, response, _Body(file, current, parts), stall_limit_s)
+        await _stream(request, response, _Body(file, current, parts, whole.start), stall_limit_s)
         return response
     except FileChanged as error:
         raise Unavailable("The file is being written just now.", reason="changing", retry_after_s=1) from error
@@ -197,16 +202,17 @@ def _length(part: bytes | Span) -> int:
 class _Body:
     """The body of an answer in pieces of at most CHUNK_BYTES, read as they are asked for."""
 
-    def __init__(self, file: OpenFile, version: FileVersion, parts: list[bytes | Span]) -> None:
+    def __init__(self, file: OpenFile, version: FileVersion, parts: list[bytes | Span], offset: int) -> None:
         self._file = file
         self._version = version
         self._pieces = _pieces(parts)
+        self._offset = offset
 
     async def next(self) -> bytes:
         """The next piece, empty at the end. Raises FileChanged, OSError."""
         piece = next(self._pieces, b"")
         if isinstance(piece, Span):
-            return await self._file.read(piece.start, piece.end, self._version)
+            return await self._file.read(self._offset + piece.start, self._offset + piece.end, self._version)
         return piece
 
 
