@@ -23,28 +23,36 @@ class Service(Protocol):
         """Work until cancelled."""
 
 
-async def _keep_running(name: str, service: Service) -> None:
-    """Run `service`, and again with a growing pause each time it fails."""
+async def _keep_running(name: str, service: Service, failing: dict[str, str]) -> None:
+    """Run `service`, and again with a growing pause each time it fails; `failing` has its name meanwhile."""
     pause_s = FIRST_PAUSE_S
     loop = asyncio.get_running_loop()
+    recovery: asyncio.TimerHandle | None = None
     while True:
         started = loop.time()
         try:
             await service.run()
-        except Exception:
+        except Exception as error:
             log.exception("service failed", service=name, restart_in_s=pause_s)
+            failing[name] = type(error).__name__
+            if recovery is not None:
+                recovery.cancel()
         else:
             return
         if loop.time() - started > LONGEST_PAUSE_S:
             pause_s = FIRST_PAUSE_S
         await asyncio.sleep(pause_s)
+        recovery = loop.call_later(pause_s, failing.pop, name, None)
         pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
 
 @contextlib.asynccontextmanager
-async def running(name: str, service: Service) -> AsyncIterator[None]:
-    """Keep `service` running for the length of the block; cancelled and awaited at its end, at most 10 s."""
-    task = asyncio.create_task(_keep_running(name, service), name=name)
+async def running(name: str, service: Service, failing: dict[str, str] | None = None) -> AsyncIterator[None]:
+    """Keep `service` running for the length of the block; cancelled and awaited at its end, at most 10 s.
+
+    `failing` maps the names of services that fail just now to the kind of their error.
+    """
+    task = asyncio.create_task(_keep_running(name, service, {} if failing is None else failing), name=name)
     try:
         yield
     finally:

@@ -37,7 +37,7 @@ def serve(config_file: Path | None, **options: Any) -> int:
     Example:
       pixlsrve serve --photos ~/Pictures --photos /mnt/old-disk/photos --port 8080
     """
-    from pixlsrve.app import run_daemon
+    from pixlsrve.daemon import run_daemon
 
     return run_daemon(load(flags=_flags(options), file=config_file))
 

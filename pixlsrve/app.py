@@ -1,0 +1,248 @@
+"""The composition root: builds every part, starts them in order, and stops them in the opposite one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from pixlsrve import instance
+from pixlsrve.auth import keys as signing
+from pixlsrve.auth import script_tokens
+from pixlsrve.auth.clock import Clock
+from pixlsrve.auth.script_tokens import ScriptTokens
+from pixlsrve.auth.tokens import Authenticator
+from pixlsrve.config import Config
+from pixlsrve.controls import DaemonControls
+from pixlsrve.errors import PixlsrveError, StorageError
+from pixlsrve.events import EventBus
+from pixlsrve.http import application, keys
+from pixlsrve.http.control import ControlServer
+from pixlsrve.http.routes import ROUTES
+from pixlsrve.http.server import HttpServer
+from pixlsrve.index.context import IndexContext
+from pixlsrve.index.indexer import Indexer
+from pixlsrve.index.library import open_roots
+from pixlsrve.index.workers import WorkerPool
+from pixlsrve.index.zone import host_zone
+from pixlsrve.media.assets import Library
+from pixlsrve.media.places import Place, Places
+from pixlsrve.media.places.build import ensure_places
+from pixlsrve.media.thumbnails import ThumbnailCache
+from pixlsrve.media.version import LibraryVersion
+from pixlsrve.services import Service
+from pixlsrve.services import running as running_service
+from pixlsrve.store import recovery, state, upkeep
+from pixlsrve.store.database import Database, DatabaseDamaged
+
+log = structlog.get_logger(__name__)
+
+MOST_WORKERS = 4
+STEP_LIMIT_S = 15.0
+STORAGE_MODE = 0o750
+Report = Callable[[DatabaseDamaged], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What a running application shows to the process around it. `urls` has the one to print first."""
+
+    urls: list[str]
+    ports: dict[str, int]
+
+
+@contextlib.asynccontextmanager
+async def running(
+    config: Config, prepared: recovery.Prepared, report: Report, *, ports: dict[str, int] | None = None
+) -> AsyncIterator[Parts]:
+    """The application for the length of the block; it answers before the block begins.
+
+    `report` is told when a database turns out to be damaged. `ports` are those of an earlier life, to be had again.
+    Raises StartError, ConfigError, DatabaseDamaged.
+    """
+    async with AsyncExitStack() as stack:
+        yield await _Start(config, prepared, report, stack).run(ports or {})
+
+
+class _Start:
+    """One start, step by step; each step leaves on the stack how it is undone."""
+
+    def __init__(self, config: Config, prepared: recovery.Prepared, report: Report, stack: AsyncExitStack) -> None:
+        self._config = config
+        self._prepared = prepared
+        self._report = report
+        self._stack = stack
+        self._failing: dict[str, str] = {}
+        self._started_s = time.monotonic()
+
+    async def run(self, ports: dict[str, int]) -> Parts:
+        """Databases, identity, events, library, indexing, HTTP, control socket."""
+        config = self._config
+        self._state_db = await self._open(recovery.STATE, "FULL", readers=1, cache_kib=1_024)
+        self._index_db = await self._open(recovery.INDEX, "NORMAL", readers=3, cache_kib=8_192)
+        self._thumbnails_db = await self._open(recovery.THUMBNAILS, "NORMAL", readers=2, cache_kib=2_048)
+        await self._start_identity()
+        self._bus = await self._start_bus()
+        await asyncio.to_thread(_make_storage, config.storage_path)
+        self._roots = await open_roots(self._state_db, self._index_db, config.photos, config.storage_dir)
+        await self._start_library()
+        server = await self._start_http(ports.get("http", config.http.port))
+        parts = Parts(urls=[f"http://{server.url_host}:{server.bound_port}"], ports={"http": server.bound_port})
+        await self._start_control(parts)
+        await self._serve("state copies", upkeep.StateCopies(config.data_path, self._report))
+        await self._serve("database check", upkeep.BackgroundCheck(self._prepared.unchecked, self._report))
+        return parts
+
+    async def _open(self, name: str, durability: str, *, readers: int, cache_kib: int) -> Database:
+        """Open one database."""
+        path = self._config.data_path / name
+        opening = Database.open(
+            path,
+            durability="FULL" if durability == "FULL" else "NORMAL",
+            readers=readers,
+            cache_kib=cache_kib,
+            on_damage=self._report,
+        )
+        return await self._stack.enter_async_context(opening)
+
+    async def _serve(self, name: str, service: Service) -> None:
+        """Keep a background service running until the stack is unwound."""
+        await self._stack.enter_async_context(running_service(name, service, self._failing))
+
+    async def _start_identity(self) -> None:
+        """Who we are, how late it is, and who may come in."""
+        config = self._config
+        key = await asyncio.to_thread(signing.load_signing_key, config.data_path)
+        self._identity = await state.load_identity(self._state_db)
+        clock = Clock(floor_us=await state.load_number(self._state_db, state.CLOCK_US, 0))
+        keeper = upkeep.ClockKeeper(self._state_db, clock.now_us)
+        self._stack.push_async_callback(_limited, "clock", keeper.save)
+        await self._serve("clock", keeper)
+        self._tokens = ScriptTokens(self._state_db, clock)
+        await self._tokens.load()
+        sources = {script_tokens.KIND: self._tokens}
+        self._authenticator = Authenticator(key, self._identity.host_id, clock, {**sources})
+
+    async def _start_bus(self) -> EventBus:
+        """Events, with numbers that go on where the last run stopped."""
+        numbers = await upkeep.EventNumbers.load(self._state_db)
+        bus = EventBus(next_seq=numbers.first, reserve=numbers.reserve)
+
+        async def close() -> None:
+            await numbers.close(bus.last_seq)
+
+        self._stack.push_async_callback(_limited, "event numbers", close)
+        await self._serve("event numbers", numbers)
+        return bus
+
+    async def _start_library(self) -> None:
+        """The library, its workers and the indexer, which begins to work."""
+        config, version, places = self._config, LibraryVersion(), PlaceNames(self._config.data_path)
+        zone = host_zone()
+        workers = config.index.workers or min(os.cpu_count() or 1, MOST_WORKERS)
+        pool = WorkerPool(
+            workers=workers,
+            memory_mb=config.index.worker_memory_mb,
+            seconds=config.index.worker_seconds,
+            max_pixels=config.index.max_pixels,
+            zone=zone_name(str(zone)),
+        )
+        context = IndexContext(
+            index=self._index_db,
+            state=self._state_db,
+            thumbnails=self._thumbnails_db,
+            roots=self._roots,
+            bus=self._bus,
+            version=version,
+            places=places,
+            zone=zone,
+            id_secret=self._identity.id_secret,
+        )
+        self._indexer = Indexer(context, pool, parallel=workers, rescan_interval_s=config.rescan_interval_s)
+        self._library = Library(self._index_db, version)
+        self._thumbnails = ThumbnailCache(self._index_db, self._thumbnails_db, version, self._indexer.ensure_content)
+        await self._serve("workers", pool)
+        await self._serve("places", places)
+        await self._serve("indexer", self._indexer)
+
+    async def _start_http(self, port: int) -> HttpServer:
+        """The HTTP listener, answering."""
+        app = application.build(ROUTES, self._config, authenticator=self._authenticator, bus=self._bus)
+        app[keys.HEALTH] = lambda: self._failing
+        server = HttpServer(app, host=self._config.http.host, port=port)
+        return await self._stack.enter_async_context(server)
+
+    async def _start_control(self, parts: Parts) -> None:
+        """The control socket, answering."""
+        bound = instance.bind_control_socket(self._config.data_path)
+        self._stack.callback(instance.socket_path(self._config.data_path).unlink, missing_ok=True)
+        controls = DaemonControls(
+            host_id=self._identity.host_id,
+            urls=parts.urls,
+            ports=parts.ports,
+            repairs=self._prepared.repairs,
+            failing=self._failing,
+            authenticator=self._authenticator,
+            tokens=self._tokens,
+            roots=self._roots,
+            indexer=self._indexer,
+            library=self._library,
+            started_s=self._started_s,
+        )
+        await self._stack.enter_async_context(ControlServer(bound, controls))
+
+
+class PlaceNames:
+    """Names from the places file; none until it is there (the first start from source builds it)."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+        self._places: Places | None = None
+
+    def lookup(self, latitude: float, longitude: float) -> Place | None:
+        """The place at a position, or None."""
+        return None if self._places is None else self._places.lookup(latitude, longitude)
+
+    async def run(self) -> None:
+        """Open the file, building it where it is missing; then wait to close it."""
+        try:
+            self._places = Places(await asyncio.to_thread(ensure_places, self._data_dir))
+        except StorageError as error:
+            log.warning("photos are found without their places", cause=error.message)
+            return
+        try:
+            await asyncio.Event().wait()
+        finally:
+            places, self._places = self._places, None
+            places.close()
+
+
+def zone_name(key: str) -> str:
+    """The name of the host's time zone in the zone database, UTC where it has none."""
+    if "/" in key:
+        return key
+    return os.path.realpath("/etc/localtime").partition("zoneinfo/")[2] or "UTC"
+
+
+def _make_storage(path: Path) -> None:
+    """The storage directory, shared with the household's file server by its group (DESIGN section 8)."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.chmod(STORAGE_MODE)
+    except OSError as error:
+        log.warning("the storage directory can't be used", path=str(path), error=error.strerror)
+
+
+async def _limited(name: str, step: Callable[[], Awaitable[None]]) -> None:
+    """One step of the stop, with a time limit; a disk that refuses does not keep the daemon from stopping."""
+    try:
+        await asyncio.wait_for(step(), STEP_LIMIT_S)
+    except (TimeoutError, PixlsrveError) as error:
+        log.warning("a step of the stop failed", step=name, error=str(error) or "took too long")

@@ -1,0 +1,134 @@
+"""What the control socket lets the commands do: the composition root's answer to `http.control.Controls`."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from pixlsrve import __version__
+from pixlsrve.auth.script_tokens import ScriptTokens
+from pixlsrve.auth.tokens import Authenticator
+from pixlsrve.http.times import rfc3339
+from pixlsrve.index.indexer import Indexer
+from pixlsrve.media.assets import Library, RootTotals
+from pixlsrve.media.roots import Root, Roots
+from pixlsrve.model import Role, RootState
+from pixlsrve.store.tokens import ScriptToken
+
+DAMAGED_REMEDY = "Check the disk's health; `pixlsrve doctor` says what is left over."
+
+
+@dataclass(kw_only=True)
+class DaemonControls:
+    """Reads from, and asks, the running parts."""
+
+    host_id: str
+    urls: list[str]
+    ports: dict[str, int]
+    repairs: list[str]
+    failing: dict[str, str]
+    authenticator: Authenticator
+    tokens: ScriptTokens
+    roots: Roots
+    indexer: Indexer
+    library: Library
+    started_s: float
+
+    async def status(self) -> dict[str, Any]:
+        """What `pixlsrve status --json` prints."""
+        totals = await self.library.root_totals(viewer=None)
+        return {
+            "version": __version__,
+            "pid": os.getpid(),
+            "host_id": self.host_id,
+            "host_name": socket.gethostname(),
+            "uptime_seconds": int(time.monotonic() - self.started_s),
+            "urls": self.urls,
+            "ports": self.ports,
+            "photo_roots": [_root(root, totals.get(root.id, RootTotals())) for root in self.roots],
+            "indexing_status": self._indexing(),
+            "notices": self._notices(),
+        }
+
+    async def start_scan(self, *, full_scan: bool, accept_removals: bool) -> dict[str, Any]:
+        """Start a scan, or join the one that waits."""
+        ticket = await self.indexer.request_scan(full=full_scan, accept_removals=accept_removals)
+        return {
+            "scan_id": ticket.scan_id,
+            "status": "started",
+            "estimated_duration_seconds": ticket.estimated_duration_s,
+        }
+
+    async def scan_state(self, scan_id: str) -> dict[str, Any]:
+        """How far the indexing is; whichever scan is asked about, it is done when nothing is left to do."""
+        return self._indexing()
+
+    async def mint_token(self, *, role: Role, expires_in: int) -> dict[str, Any]:
+        """A new bearer token. Raises InvalidInput."""
+        token, row = await self.tokens.mint(self.authenticator, role, expires_in)
+        return {"token": token, **_token(row)}
+
+    async def list_tokens(self) -> list[dict[str, Any]]:
+        """The tokens that work."""
+        return [_token(row) for row in self.tokens.list_live()]
+
+    async def revoke_token(self, token_id: str) -> None:
+        """Withdraw a token. Raises NotFound."""
+        await self.tokens.revoke(token_id)
+
+    def _indexing(self) -> dict[str, Any]:
+        """How far the indexing is."""
+        status = self.indexer.status()
+        return {
+            "in_progress": status.in_progress,
+            "stage": status.stage.value,
+            "done": status.done,
+            "total": status.total,
+            "eta_seconds": status.eta_seconds,
+            "quarantined": status.quarantined,
+            "photos_indexed": status.photos_indexed,
+            "last_completed": _time(status.last_completed_us),
+        }
+
+    def _notices(self) -> list[dict[str, str]]:
+        """What is wrong, with the remedy."""
+        notices = [{"message": repair, "remedy": DAMAGED_REMEDY} for repair in self.repairs]
+        for root in self.roots:
+            if root.state is RootState.OFFLINE:
+                remedy = (
+                    "Connect its disk; if the photos were removed on purpose, run `pixlsrve scan --accept-removals`."
+                )
+                notices.append({"message": f"The folder {root.path} is offline.", "remedy": remedy})
+        for name, cause in sorted(self.failing.items()):
+            notices.append({"message": f"The part {name} keeps failing ({cause}).", "remedy": "Look into the log."})
+        return notices
+
+
+def _root(root: Root, totals: RootTotals) -> dict[str, Any]:
+    """A root as the API's host status shows it."""
+    return {
+        "path": str(root.path),
+        "name": root.name,
+        "state": root.state.value,
+        "is_uploads": root.is_uploads,
+        "total_photos": totals.photo_count,
+        "size_bytes": totals.size_bytes,
+        "last_scan": _time(root.last_scan_us),
+    }
+
+
+def _token(row: ScriptToken) -> dict[str, Any]:
+    """A token's row, without the token."""
+    return {
+        "id": row.jti,
+        "role": row.role.value,
+        "created_at": rfc3339(row.created_us),
+        "expires_at": rfc3339(row.expires_us),
+    }
+
+
+def _time(at_us: int | None) -> str | None:
+    return None if at_us is None else rfc3339(at_us)
