@@ -22,7 +22,7 @@ from pixlsrve.media.words import normalise_prefix, tokens
 from pixlsrve.model import AlbumId, AssetId
 from pixlsrve.store import albums, assets, duplicates, positions, quarantine, search, timeline
 from pixlsrve.store.albums import Album, AlbumSort
-from pixlsrve.store.assets import Asset, Kinds, PhotoSort, Viewer
+from pixlsrve.store.assets import Asset, Kinds, Live, PhotoSort, Viewer
 from pixlsrve.store.database import Database
 from pixlsrve.store.positions import Box, Place
 from pixlsrve.store.quarantine import Quarantined
@@ -131,6 +131,13 @@ class Library:
         if asset is None or not asset.is_shown or not may_see(viewer, asset.original.root_id):
             raise NotFound("There is no photo with this id.")
         return asset
+
+    async def live_part(self, asset_id: str, *, viewer: Viewer) -> Live:
+        """The moving part of a live or motion photo. Raises NotFound."""
+        live = (await self.photo(asset_id, viewer=viewer)).live
+        if live is None:
+            raise NotFound("This photo does not move.", reason="not_live")
+        return live
 
     async def search(self, wanted: SearchRequest, asked: PageRequest, *, viewer: Viewer) -> Page[Asset]:
         """A page of what matches, by date. Raises InvalidInput, NotFound (album), Unavailable (too_slow)."""

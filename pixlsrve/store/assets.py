@@ -55,6 +55,8 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
     """The moving part of a live or motion photo: bytes `offset` to `offset + size_bytes` of `original`."""
 
     original: Original
+    is_embedded: bool
+    """Whether it lies inside the photo's own file, else it is a file of its own."""
     offset: int
     size_bytes: int
     format: str | None
@@ -136,6 +138,7 @@ def _to_live(columns: list[object], root_id: int, folder_path: bytes) -> Live | 
     )
     return Live(
         original=original,
+        is_embedded=False,
         offset=0,
         size_bytes=size_bytes,
         format=original.format,
@@ -154,6 +157,7 @@ def _embedded(original: Original, facts: Facts | None) -> Live | None:
         return None
     return Live(
         original=original,
+        is_embedded=True,
         offset=facts.motion_offset,
         size_bytes=size_bytes,
         format="mp4",

@@ -1,0 +1,1 @@
+"""The main API, /api/v1 (specs/pixlsrve-api-v1.md)."""

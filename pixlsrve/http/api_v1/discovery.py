@@ -1,0 +1,52 @@
+"""Who this host is, for devices that look around: /api/v1/discovery/info."""
+
+from __future__ import annotations
+
+import msgspec
+from aiohttp import web
+
+from pixlsrve.http import library, routing
+from pixlsrve.http.routing import Access, Rate, Route
+
+
+class InfoAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The host in a few words; counts are of photos and videos, and of albums."""
+
+    host_id: str
+    host_name: str
+    version: str
+    api_version: str
+    capabilities: tuple[str, ...]
+    photo_count: int
+    album_count: int
+    tls_port: int | None
+
+
+async def get_info(request: web.Request) -> web.Response:
+    """GET /api/v1/discovery/info."""
+    host, questions = request.app[library.HOST], request.app[library.LIBRARY]
+    return routing.answer(
+        InfoAnswer(
+            host_id=host.host_id,
+            host_name=host.name,
+            version=host.version,
+            api_version="v1",
+            capabilities=host.capabilities,
+            photo_count=await questions.photo_count(viewer=None),
+            album_count=await questions.album_count(viewer=None),
+            tls_port=host.tls_port,
+        )
+    )
+
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        method="GET",
+        path="/api/v1/discovery/info",
+        handler=get_info,
+        access=Access.LAN,
+        rate=Rate.OTHER,
+        summary="Who this host is.",
+        answer=InfoAnswer,
+    ),
+)
