@@ -22,6 +22,8 @@ from pixlsrve.index.metadata.xmp import read_xmp
 _MAX_TABLE_BYTES = 2 * 1024 * 1024
 _MAX_ITEM_BYTES = 1024 * 1024
 _MAX_ITEMS = 4096
+_MAX_PIECES = 16384
+_MAX_BLOCKS = 8
 
 
 @dataclass(slots=True)
@@ -112,8 +114,9 @@ def _read_locations(data: bytes, meta: _Meta) -> None:
         at += length
         return int.from_bytes(data[at - length : at], "big")
 
+    left = _MAX_PIECES
     for _ in range(min(count, _MAX_ITEMS)):
-        if at >= len(data):
+        if at >= len(data) or not left:
             return
         item = take(4 if wide else 2)
         method = take(2) & 15 if version else 0
@@ -121,8 +124,10 @@ def _read_locations(data: bytes, meta: _Meta) -> None:
         base = take(base_bytes)
         pieces = []
         for _ in range(take(2)):
-            if at >= len(data):
+            # Pieces may be declared as no bytes wide, so that the end of the table stops nothing.
+            if at >= len(data) or not left:
                 return
+            left -= 1
             take(index_bytes if version else 0)
             pieces.append((base + take(offset_bytes), take(length_bytes)))
         meta.extents[item] = (method, pieces)
@@ -156,14 +161,15 @@ def _read_associations(data: bytes, meta: _Meta) -> None:
 
 
 def _read_items(source: Source, meta: _Meta, found: Findings) -> None:
-    for item, kind in meta.kinds.items():
+    blocks = [(item, kind) for item, kind in meta.kinds.items() if kind in {b"Exif", b"mime"}]
+    for item, kind in blocks[:_MAX_BLOCKS]:
         if kind == b"Exif":
             block = _item(source, meta, item)
             # The item begins with the distance to the TIFF header (ISO 23008-12 annex A.2.1).
             skip = 4 + int.from_bytes(block[:4], "big")
             with suppress(Damaged):
                 read_exif(block[skip:], found)
-        elif kind == b"mime":
+        else:
             with suppress(Damaged):
                 read_motion_items(read_xmp(_item(source, meta, item), found), source, found)
 
