@@ -87,9 +87,14 @@ class Peers:
         peer = _parse(request.remote or "")
         if peer is None or is_direct(request):
             return peer
-        if not any(peer in network for network in self._trusted) or "X-Forwarded-For" not in request.headers:
+        if not self._is_trusted(peer):
             return None
-        return _parse(self.address(request))
+        client = _parse(self.address(request))
+        # The proxy itself comes out where its header is missing or unreadable: then nobody knows who asks.
+        return None if client is None or self._is_trusted(client) else client
+
+    def _is_trusted(self, address: Address) -> bool:
+        return any(address in network for network in self._trusted)
 
     def _is_on_link(self, address: Address) -> bool:
         if self._clock() - self._read_at > INTERFACES_MAX_AGE_S:

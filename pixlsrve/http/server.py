@@ -84,7 +84,6 @@ class HttpServer:
             app,
             access_log=None,
             auto_decompress=False,
-            handler_cancellation=False,
             keepalive_timeout=IDLE_S,
             shutdown_timeout=drain_s,
         )
