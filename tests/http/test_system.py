@@ -1,0 +1,136 @@
+"""Health, figures, and the API's description with its page."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+from pixlsrve.config import Config
+from pixlsrve.errors import NotAuthenticated
+from pixlsrve.events import EventBus
+from pixlsrve.http import application
+from pixlsrve.http.routes import ROUTES
+from pixlsrve.http.routing import Access
+from pixlsrve.model import Principal
+
+
+async def test_health_names_what_fails(service: Any) -> None:
+    """/healthz is open and 200 while all parts work, 503 with their names when not, and keeps the reasons to itself."""
+    async with service.get("/healthz", token=None) as response:
+        assert (response.status, await response.json()) == (200, {"status": "ok"})
+        assert "X-RateLimit-Limit" not in response.headers
+    service.failing["index"] = "/srv is full"
+    async with service.get("/healthz", token=None) as response:
+        assert (response.status, await response.json()) == (503, {"status": "failing", "failing": ["index"]})
+
+
+async def test_metrics_are_for_admins_and_the_host(service: Any) -> None:
+    """/metrics answers programs on the host and admins, refuses members of the household from elsewhere."""
+    async with service.get("/api/v1/items/a"):
+        pass
+    async with service.get("/metrics", token=None) as response:
+        assert response.status == 200
+        text = await response.text()
+    assert 'pixlsrve_http_answers_total{method="GET",route="/api/v1/items/{item_id}",status="200"} 1.0' in text
+    far = {"X-Forwarded-For": "10.0.0.1"}
+    async with service.get("/metrics", token="admin-token", headers=far) as response:
+        assert response.status == 200
+    async with service.get("/metrics", headers=far) as response:
+        assert response.status == 403
+
+
+async def test_description_covers_what_is_checked(service: Any) -> None:
+    """The OpenAPI document has every route, with the bounds, defaults and choices that the checks use."""
+    async with service.get("/api/v1/openapi.json", token=None) as response:
+        assert response.status == 200
+        document = await response.json()
+    assert document["openapi"].startswith("3.1")
+    operation = document["paths"]["/api/v1/list"]["get"]
+    parameters = {parameter["name"]: parameter for parameter in operation["parameters"]}
+    assert parameters["page"]["schema"] == {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 1000,
+        "default": 1,
+        "description": "Page number.",
+    }
+    assert parameters["sort"]["schema"]["enum"] == ["date", "name"]
+    assert parameters["order"]["schema"]["enum"] == ["asc", "desc"]
+    assert parameters["day"]["schema"] == {"type": "string", "format": "date"}
+    assert not any(parameter["required"] for parameter in parameters.values())
+    assert operation["security"] == [{"bearer": []}]
+    assert {"200", "400", "401"} <= set(operation["responses"])
+    assert "429" in document["paths"]["/api/v1/items/{item_id}"]["get"]["responses"]
+    note = document["paths"]["/api/v1/notes"]["post"]
+    assert note["requestBody"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Note"}
+    assert document["components"]["schemas"]["Note"]["required"] == ["text"]
+    assert document["paths"]["/healthz"]["get"]["security"] == []
+    references = set(re.findall(r"#/components/schemas/(\w+)", str(document)))
+    assert references <= set(document["components"]["schemas"])
+    ids = [operation["operationId"] for methods in document["paths"].values() for operation in methods.values()]
+    assert len(ids) == len(set(ids))
+
+
+class _Assets(HTMLParser):
+    """Collects what a page would load, and its fragments."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loaded: list[str] = []
+        self.links: set[str] = set()
+        self.ids: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {name: value or "" for name, value in attrs}
+        self.loaded += [values["src"]] if "src" in values else []
+        self.loaded += [values["href"]] if tag == "link" else []
+        self.links |= {values["href"][1:]} if values.get("href", "").startswith("#") else set()
+        self.ids |= {values["id"]} if "id" in values else set()
+
+
+async def test_page_is_self_contained(service: Any) -> None:
+    """/api/docs shows every path, loads nothing, forbids scripts, and its links lead somewhere."""
+    async with service.get("/api/docs", token=None) as response:
+        assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+        assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+        page = await response.text()
+    async with service.get("/api/v1/openapi.json", token=None) as response:
+        paths = (await response.json())["paths"]
+    assert all(f"<code>{path}</code>" in page for path in paths)
+    found = _Assets()
+    found.feed(page)
+    assert found.loaded == []
+    assert "<script" not in page
+    assert found.links <= found.ids
+
+
+class _Nobody:
+    async def authenticate(self, token: str) -> Principal:
+        raise NotAuthenticated("Nobody is known.")
+
+
+PUBLIC = {"GET /healthz", "GET /api/v1/openapi.json", "GET /api/docs"}
+ON_THE_LAN = {"GET /api/v1/discovery/info"}
+ON_THE_HOST = {"GET /metrics"}
+
+
+async def test_open_routes_are_a_short_list() -> None:
+    """T13: only the routes written here answer without a token, and aiohttp serves nothing that isn't declared."""
+    by_access: dict[Access, set[str]] = {access: set() for access in Access}
+    for route in ROUTES:
+        by_access[route.access].add(f"{route.method} {route.path}")
+    assert by_access[Access.PUBLIC] <= PUBLIC
+    assert by_access[Access.LAN] <= ON_THE_LAN
+    assert by_access[Access.HOST] <= ON_THE_HOST
+    app = application.build(ROUTES, Config(data_dir="", storage_dir=""), authenticator=_Nobody(), bus=EventBus())
+    served = {(route.method, route.resource.canonical) for route in app.router.routes() if route.resource}
+    declared = {(route.method, re.sub(r"\{(\w+):[^}]*\}", r"{\1}", route.path)) for route in ROUTES}
+    assert served == declared | {("HEAD", path) for method, path in declared if method == "GET"}
+
+
+def test_routes_are_declared_once() -> None:
+    """T13: no method of a path is declared twice, and every summary is a sentence."""
+    keys = [(route.method, route.path) for route in ROUTES]
+    assert len(keys) == len(set(keys))
+    assert all(route.summary.endswith(".") for route in ROUTES)
