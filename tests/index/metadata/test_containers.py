@@ -13,10 +13,10 @@ import mutagen.flac
 import mutagen.id3
 import mutagen.mp4
 import pytest
-from metadata_samples import box, facts, local_text, picture, sound, video
 from mutagen.wave import WAVE
 
 from pixlsrve.model import Kind, TakenSource
+from tests.index.metadata.samples import box, facts, local_text, picture, sound, video
 
 
 @pytest.mark.parametrize(

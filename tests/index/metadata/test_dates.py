@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from metadata_samples import clock_text
 
 from pixlsrve.index.metadata.dates import Moment, choose, gps_offset, parse_exif, parse_iso, parse_offset
 from pixlsrve.model import TakenSource
+from tests.index.metadata.samples import clock_text
 
 BERLIN = ZoneInfo("Europe/Berlin")
 ORIGINAL = TakenSource.DATE_TIME_ORIGINAL

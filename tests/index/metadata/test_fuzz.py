@@ -9,11 +9,11 @@ from functools import cache
 import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from metadata_samples import box, exif, picture, rational, read, sound, video, xmp
 
 from pixlsrve.index.metadata import EXTENSIONS, sniff
 from pixlsrve.index.metadata.source import BUDGET_BYTES
 from pixlsrve.model import Facts, Refusal
+from tests.index.metadata.samples import box, exif, picture, rational, read, sound, video, xmp
 
 MAGICS = (
     b"II*\0",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from metadata_samples import clock_text
 
 from pixlsrve.index.metadata.names import parse_name
+from tests.index.metadata.samples import clock_text
 
 
 @pytest.mark.parametrize(

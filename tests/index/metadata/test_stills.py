@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 
 import pillow_heif
 import pytest
-from metadata_samples import box, exif, facts, local_text, picture, rational, read, video, xmp
 from PIL import Image
 
 from pixlsrve.model import Kind, Refusal, TakenSource
+from tests.index.metadata.samples import box, exif, facts, local_text, picture, rational, read, video, xmp
 
 CAMERA = {0x010F: "Maker ", 0x0110: " Model 7 ", 0x0132: "2024:01:01 00:00:00"}
 PHOTO = {
