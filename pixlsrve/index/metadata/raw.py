@@ -29,8 +29,7 @@ def read_tiff(source: Source, found: Findings) -> None:
     image, _ = tiff.directory(tiff.first, IMAGE_TAGS | _SIZE_TAGS | _RW2_TAGS)
     _main_size(tiff, image, found)
     read_image_directory(tiff, image, found)
-    preview = image.get(0x2E)
-    if preview is not None and source.head.startswith(b"IIU\0"):
+    if source.head.startswith(b"IIU\0"):
         _panasonic(image, found)
     if not found.width or not found.height:
         raise Damaged("the TIFF holds no picture")
