@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 import pixlsrve
+from pixlsrve.errors import Unavailable
 from pixlsrve.index import frames
 
 START_SECONDS = 30.0
@@ -70,7 +71,7 @@ class Process:
 
     @classmethod
     async def start(cls, settings: frames.Settings) -> Process:
-        """A worker that is ready. Raises Crashed, TimedOut, OSError."""
+        """A worker that is ready. Raises Unavailable where none can be started, which is no file's fault."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         try:
@@ -83,20 +84,17 @@ class Process:
                     env=environment(),
                     cwd="/",
                 )
-        except BaseException:
+        except OSError as error:
             ours.close()
-            raise
+            raise Unavailable("No worker process can be started.", reason="no_worker") from error
         process = cls(child, ours)
         try:
             async with asyncio.timeout(START_SECONDS):
                 await process._send(frames.frame(settings), [])
                 process.sandbox = frames.read_ready(await process._receive_frame()).sandbox
-        except TimeoutError as error:
+        except (Crashed, TimeoutError, OSError, msgspec.MsgspecError) as error:
             await process.end()
-            raise TimedOut from error
-        except msgspec.MsgspecError as error:
-            await process.end()
-            raise Crashed("no worker answered") from error
+            raise Unavailable("A worker process did not start.", reason="no_worker") from error
         except BaseException:
             await process.end()
             raise

@@ -78,9 +78,11 @@ class _Worker:
     def do(self, job: frames.Job, descriptors: list[int]) -> tuple[frames.Answer, bytes]:
         """The answer to one job, and the bytes that follow it. The descriptors are closed."""
         with ExitStack() as stack:
-            files: list[BinaryIO] = [stack.enter_context(os.fdopen(fd, "rb", buffering=0)) for fd in descriptors]
+            for fd in descriptors:
+                stack.callback(os.close, fd)
             sandbox.limit_cpu(job.seconds)
             try:
+                files: list[BinaryIO] = [open(fd, "rb", buffering=0, closefd=False) for fd in descriptors]  # noqa: SIM115 - closed by the stack
                 return self._answer(job, files)
             except NeedsMemory as error:
                 return frames.NeedsMore(error.estimate_bytes, self._rss_bytes()), b""

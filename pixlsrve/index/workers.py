@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from pixlsrve.errors import Unavailable
 from pixlsrve.index import frames
 from pixlsrve.index.process import Crashed, Process, TimedOut
 from pixlsrve.media.decode.limits import MIB, too_much_memory
@@ -55,6 +56,7 @@ class WorkerPool:
     One more process serves interactive jobs only, while all others are busy. Interactive jobs go before background
     ones; a job that needs much memory waits until it can run alone. QUEUE_LENGTH jobs of each kind may wait; further
     callers wait for a place. A caller may be cancelled at any time; its job then is not begun, or its result dropped.
+    Every call raises Unavailable where no process can be started, and is cancelled when the pool stops.
     """
 
     def __init__(self, *, workers: int, memory_mb: int, seconds: float, max_pixels: int, zone: str) -> None:
@@ -78,6 +80,11 @@ class WorkerPool:
         """The process ids of the running workers."""
         return [process.pid for process in self._processes]
 
+    @property
+    def active(self) -> int:
+        """How many jobs run just now."""
+        return self._active
+
     async def run(self) -> None:
         """Serve jobs until cancelled; then end the processes and cancel what waits."""
         try:
@@ -86,6 +93,9 @@ class WorkerPool:
                     only_interactive = number == self._workers
                     group.create_task(self._serve(only_interactive=only_interactive), name=f"worker-{number}")
         finally:
+            for process in list(self._processes):  # those whose ending was interrupted
+                await process.end()
+            self._processes.clear()
             for queue in (*self._queues.values(), self._heavy):
                 while queue:
                     queue.popleft().done.cancel()
@@ -280,13 +290,14 @@ class WorkerPool:
             if process is None:
                 process = await self._start()
             answer = await process.ask(task.job, task.files, task.sink)
-        except (Crashed, TimedOut, OSError) as error:
+        except (Crashed, TimedOut, Unavailable, OSError) as error:
             if not task.done.done():
                 task.done.set_exception(error)
             await self._end(process)
             return None
         except BaseException:
             task.done.cancel()
+            await self._end(process)  # it may have been started just now, and nobody else knows it
             raise
         if not task.done.done():
             task.done.set_result(answer)
@@ -303,10 +314,8 @@ class WorkerPool:
 
     async def _end(self, process: Process | None) -> None:
         if process is not None:
-            try:
-                await process.end()
-            finally:
-                self._processes.discard(process)
+            await process.end()
+            self._processes.discard(process)
 
 
 def _is_spent(answer: frames.Answer) -> bool:

@@ -48,6 +48,29 @@ def prepare(image: Image.Image) -> Image.Image:
     return image if is_flattened(image.mode) else _without_exotic_modes(image)
 
 
+def reduced(image: Image.Image, factor: int) -> Image.Image:
+    """The picture `factor` times smaller, prepared band by band: as RGB a palette picture is four times its size."""
+    if factor <= 1:
+        return prepare(image)
+    if is_flattened(image.mode) or not is_divisible(image.mode):
+        return prepare(image).reduce(factor)
+    width, height = image.size
+    canvas: Image.Image | None = None
+    for top in range(0, height, factor * 64):
+        band = image.crop((0, top, width, min(height, top + factor * 64)))
+        band.info = image.info
+        small = prepare(band).reduce(factor)
+        canvas = canvas or Image.new(small.mode, (-(-width // factor), -(-height // factor)))
+        canvas.paste(small, (0, top // factor))
+    assert canvas is not None  # noqa: S101 - a picture has at least one row
+    return canvas
+
+
+def is_divisible(mode: str) -> bool:
+    """Whether bands of such a picture look alone as they do together; wide samples are scaled by all of them."""
+    return mode not in {"I", "F"}
+
+
 def _without_exotic_modes(image: Image.Image) -> Image.Image:
     """L, RGB, LA, RGBA, CMYK, YCbCr or LAB with the same look."""
     mode = image.mode
@@ -66,19 +89,21 @@ def _without_exotic_modes(image: Image.Image) -> Image.Image:
 
 def _deep_to_8_bit(image: Image.Image) -> Image.Image:
     """Grey of more than 8 bits: 16-bit samples by their range, wider ones and floats by the values that occur."""
-    wide = image.convert("I") if image.mode.startswith("I;") else image
-    low, high = wide.getextrema()
-    if not isinstance(low, int | float) or not isinstance(high, int | float) or not low < high:
-        level = 0 if not isinstance(low, int | float) or low <= 0 else 255
-        if image.mode.startswith("I;") and isinstance(low, int | float):
-            level = min(255, int(low / 257))
-        return Image.new("L", image.size, level)
-    if image.mode != "F" and low >= 0 and high <= 65535:
-        low, high = 0, 255 if high <= 255 else 65535
-    elif image.mode == "F" and low >= 0 and high <= 1:
-        low, high = 0, 1
+    if image.mode.startswith("I;"):
+        return image.convert("I").convert("F").point(lambda value: value * (255 / 65535) + 0).convert("L")
+    low, high = _range(image)
     scale = 255 / (high - low)
-    return wide.convert("F").point(lambda value: value * scale - low * scale).convert("L")
+    return image.convert("F").point(lambda value: value * scale - low * scale).convert("L")
+
+
+def _range(image: Image.Image) -> tuple[float, float]:
+    """The values shown as black and as white."""
+    extremes = [value for value in image.getextrema() if isinstance(value, int | float)]
+    low, high = extremes if len(extremes) == 2 and extremes[0] < extremes[1] else (0.0, 1.0)
+    if low < 0:
+        return low, high
+    usual = (1.0,) if image.mode == "F" else (255.0, 65535.0)
+    return next(((0.0, most) for most in usual if high <= most), (low, high))
 
 
 @lru_cache(maxsize=16)

@@ -151,6 +151,8 @@ def shrink_tiff(source: BinaryIO, factor: int) -> Image.Image | None:
         chosen = range(first * across, (first + count) * across)
         data = [_span(source, int(offsets[i]), int(counts[i])) for i in chosen]
         mini = _mini_tiff(page, data, min(count * band_px, height - top), None if is_tiled else band_px)
+        if not colour.is_divisible(mini.mode):
+            return None
         strip = colour.prepare(mini).reduce(factor)
         canvas = canvas or Image.new(strip.mode, (-(-width // factor), -(-height // factor)))
         canvas.paste(strip, (0, top // factor))
