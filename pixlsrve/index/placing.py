@@ -68,9 +68,11 @@ class Placer:
             if listing.path in rows:
                 continue
             parent = rows.get(listing.path.rpartition(b"/")[0]) if listing.path else None
-            if not await self._bring_moved(root, listing, parent):
+            if await self._bring_moved(root, listing, parent):
+                rows |= await folders.at_paths(index, root.id, wanted)
+            else:
                 await self._make_folder(root, listing, parent)
-            rows |= await folders.at_paths(index, root.id, [listing.path])
+                rows |= await folders.at_paths(index, root.id, [listing.path])
         return rows
 
     async def _make_folder(self, root: Root, listing: Listing, parent: FolderRow | None) -> None:

@@ -76,10 +76,17 @@ async def with_inodes(queries: Queries, places: Sequence[tuple[int, int]]) -> li
     return found
 
 
-async def with_size_and_time(queries: Queries, size_bytes: int, mtime_ns: int, name: bytes) -> list[FileRow]:
-    """Assets of exactly this size and time, those of the same name first, at most 20."""
-    sql = _SELECT + "WHERE asset.size_bytes = ? AND asset.mtime_ns = ? ORDER BY asset.name <> ? LIMIT 20"
-    return [FileRow(*row) for row in await queries.fetch_all(sql, (size_bytes, mtime_ns, name))]
+async def unhashed_with_size(queries: Queries, size_bytes: int, mtime_ns: int, after_id: int) -> list[FileRow]:
+    """Live assets listed after `after_id` with this size whose content is not known yet, at most 20.
+
+    Those with the same modification time come first.
+    """
+    sql = (
+        _SELECT
+        + "WHERE asset.size_bytes = ? AND asset.id > ? AND asset.sha256 IS NULL AND asset.gone_us IS NULL "
+        + "AND asset.missing_us IS NULL ORDER BY asset.mtime_ns <> ?, asset.id DESC LIMIT 20"
+    )
+    return [FileRow(*row) for row in await queries.fetch_all(sql, (size_bytes, after_id, mtime_ns))]
 
 
 async def gone_with_size(queries: Queries, size_bytes: int) -> list[FileRow]:
