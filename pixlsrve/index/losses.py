@@ -127,14 +127,8 @@ class Judge:
             copy = await files.younger_copy(self._context.index, row, since_us)
             if copy is not None:
                 return copy
-        twins = await files.with_size_and_time(self._context.index, row.size_bytes, row.mtime_ns, row.name)
-        for twin in twins:
-            is_young = twin.id > row.id and twin.gone_us is None and twin.missing_us is None
-            if (
-                is_young
-                and not await self._matcher.is_displaced(twin)
-                and await self._matcher.is_same_content(row, twin)
-            ):
+        for twin in await files.unhashed_with_size(self._context.index, row.size_bytes, row.mtime_ns, row.id):
+            if not await self._matcher.is_displaced(twin) and await self._matcher.is_same_content(row, twin):
                 return twin
         return None
 
