@@ -211,7 +211,7 @@ class Library:
             return await duplicates.digests(self._index, viewer)
 
         digests = await self._duplicates.get(viewer, compute)
-        page = cut(digests, lambda digest: (digest,), asked, identity="duplicates")
+        page = cut(digests, bytes.hex, asked, identity="duplicates")
         groups: dict[bytes, list[Asset]] = {digest: [] for digest in page.items}
         for asset in await duplicates.copies(self._index, page.items, viewer):
             if asset.original.sha256 is not None:

@@ -8,9 +8,10 @@ import hashlib
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from pixlsrve.errors import InvalidInput
 from pixlsrve.media.version import LibraryVersion, VersionedCache
@@ -54,12 +55,16 @@ class Page(Generic[T]):
         return -(-self.total // self.limit)
 
 
+_Integer = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+"""What SQLite can hold: a cursor may come from anybody."""
+
+
 class _Cursor(msgspec.Struct, array_like=True, frozen=True):
     """What a cursor says: the list it belongs to, the page that it leads to, the key it goes on after."""
 
     check: bytes
-    page: int
-    key: tuple[int | str | bytes, ...]
+    page: _Integer
+    key: tuple[_Integer | str, ...]
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -152,13 +157,13 @@ class Pager:
         return found[::-1] if asked.descending else found
 
 
-def cut(items: list[T], key: Callable[[T], Key], asked: PageRequest, *, identity: object) -> Page[T]:
+def cut(items: list[T], key: Callable[[T], str], asked: PageRequest, *, identity: object) -> Page[T]:
     """The page of a list that is whole in memory, ascending by `key`. Raises InvalidInput for a wrong cursor."""
     check = _digest(identity, False)
     start, number = (asked.page - 1) * asked.limit, asked.page
     if asked.cursor is not None:
-        cursor = _parse_cursor(asked.cursor, check, None)
-        start, number = bisect_right(items, cursor.key, key=key), cursor.page
+        cursor = _parse_cursor(asked.cursor, check, 1)
+        start, number = bisect_right(items, str(cursor.key[0]), key=key), cursor.page
     part = items[start : start + asked.limit]
     has_more = start + asked.limit < len(items)
     return Page(
@@ -166,7 +171,7 @@ def cut(items: list[T], key: Callable[[T], Key], asked: PageRequest, *, identity
         page=number,
         limit=asked.limit,
         total=len(items),
-        next_cursor=_format_cursor(_Cursor(check, number + 1, key(part[-1]))) if has_more else None,
+        next_cursor=_format_cursor(_Cursor(check, number + 1, (key(part[-1]),))) if has_more else None,
     )
 
 
@@ -183,7 +188,7 @@ def _format_cursor(cursor: _Cursor) -> str:
     return base64.urlsafe_b64encode(packed + _sum(packed)).rstrip(b"=").decode()
 
 
-def _parse_cursor(text: str, check: bytes, arity: int | None) -> _Cursor:
+def _parse_cursor(text: str, check: bytes, arity: int) -> _Cursor:
     """Raises InvalidInput."""
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
@@ -193,7 +198,7 @@ def _parse_cursor(text: str, check: bytes, arity: int | None) -> _Cursor:
         cursor = _decode(packed)
     except (binascii.Error, ValueError, msgspec.MsgspecError) as error:
         raise InvalidInput("The cursor is damaged.", reason="invalid_parameter", parameter="cursor") from error
-    if cursor.check != check or (arity is not None and len(cursor.key) != arity):
+    if cursor.check != check or len(cursor.key) != arity:
         raise InvalidInput(
             "The cursor belongs to another list: keep the filters, the sort and the order that it came with.",
             reason="invalid_parameter",

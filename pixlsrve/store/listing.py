@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pixlsrve.store.database import Parameters, Queries, Row
 
-Key = tuple[int | str | bytes, ...]
+Key = tuple[int | str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
