@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Protocol
 
@@ -34,8 +34,6 @@ class IndexContext:
     places: PlaceLookup
     zone: tzinfo
     id_secret: bytes
-    excluded: dict[int, frozenset[str]] = field(default_factory=dict)
-    """First-level folders that are never listed, by root id."""
 
 
 def now_us() -> int:

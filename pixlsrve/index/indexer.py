@@ -201,6 +201,18 @@ class Indexer:
         with contextlib.suppress(PixlsrveError):
             await self._pipeline.ensure(asset_id)
 
+    async def name_places(self) -> None:
+        """Name the positions that were read before the names were there (the first start builds them)."""
+        index, after_id = self._context.index, 0
+        while rows := await stages.unnamed(index, after_id, 500):
+            after_id = rows[-1][0]
+            found = [(self._context.places.lookup(lat, lon), i) for i, lat, lon in rows]
+            named = [(place.label, i) for place, i in found if place is not None]
+            async with index.transaction() as tx:
+                await stages.set_places(tx, named)
+                await self._wording.rewrite(tx, [i for _, i in named])
+            self._context.version.bump()
+
     async def _freshen_words(self) -> None:
         """Write the words of assets in renamed folders again."""
         index = self._context.index

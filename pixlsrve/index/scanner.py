@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import structlog
 
 from pixlsrve.index.context import IndexContext, now_us
+from pixlsrve.index.library import OWN_FOLDERS
 from pixlsrve.index.losses import Judge
 from pixlsrve.index.matching import Matcher
 from pixlsrve.index.placing import Placer
@@ -179,7 +180,8 @@ class Scanner:
         self._context.version.bump()
 
     def _excluded(self, root: Root) -> frozenset[str]:
-        return self._context.excluded.get(root.id, frozenset())
+        """First-level folders that are never listed."""
+        return OWN_FOLDERS if root.is_uploads else frozenset()
 
 
 def _take(listings: Iterator[Listing]) -> list[Listing]:

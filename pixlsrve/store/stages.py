@@ -162,3 +162,17 @@ async def newest_work(queries: Queries, count: int) -> list[WorkRow]:
         SELECT id FROM asset WHERE stage = 0 AND gone_us IS NULL AND missing_us IS NULL ORDER BY id DESC LIMIT ?
     """
     return [WorkRow(*row) for row in await queries.fetch_all(sql.format(inner), (count,))]
+
+
+async def unnamed(queries: Queries, after_id: int, count: int) -> list[tuple[int, float, float]]:
+    """Assets with a position and no place: id, latitude, longitude."""
+    sql = """
+        SELECT id, latitude, longitude FROM asset
+        WHERE id > ? AND latitude IS NOT NULL AND place IS NULL AND shown IN (1, 2) ORDER BY id LIMIT ?
+    """
+    return [(row[0], row[1], row[2]) for row in await queries.fetch_all(sql, (after_id, count))]
+
+
+async def set_places(tx: Transaction, rows: Iterable[tuple[str, int]]) -> None:
+    """Readable places: label, asset id."""
+    await tx.execute_many("UPDATE asset SET place = ? WHERE id = ?", rows)
