@@ -56,12 +56,13 @@ def make_content(file: BinaryIO, form: Form, limits: Limits, *, thumbnails: bool
         return Content(sha256=digest, size_bytes=size, refusal=error.refusal)
     if picture is None:
         return content
+    thumbnails_by_side, smallest = make_thumbnails(picture)
     is_whole = form.kind is not Kind.AUDIO and form.format not in raw.RAW_FORMATS
     return Content(
         sha256=digest,
         size_bytes=size,
-        thumbnails=make_thumbnails(picture),
-        thumbhash=thumbhash(picture.image),
+        thumbnails=thumbnails_by_side,
+        thumbhash=thumbhash(smallest),
         width_px=picture.width_px if is_whole else None,
         height_px=picture.height_px if is_whole else None,
     )
@@ -100,8 +101,11 @@ def _cover(source: BinaryIO, side_px: int | None, limits: Limits) -> Picture | N
         return None  # the song plays all the same
 
 
-def make_thumbnails(picture: Picture) -> dict[int, bytes]:
-    """JPEG bytes by box side; each size is made from the next larger one. Equal sizes share their bytes."""
+def make_thumbnails(picture: Picture) -> tuple[dict[int, bytes], Image.Image]:
+    """JPEG bytes by box side, and the smallest picture; each size is made from the next larger one.
+
+    Equal sizes share their bytes.
+    """
     thumbnails: dict[int, bytes] = {}
     image, last = picture.image, b""
     for side in sorted(THUMBNAIL_SIZES_PX, reverse=True):
@@ -110,7 +114,7 @@ def make_thumbnails(picture: Picture) -> dict[int, bytes]:
             image = _shrink(image, size)
             last = encode_jpeg(image, QUALITY)
         thumbnails[side] = last
-    return thumbnails
+    return thumbnails, image
 
 
 def render(
@@ -170,4 +174,4 @@ def _shrink(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     width, height = image.size
     if (-(-width // 2), -(-height // 2)) == size:
         return image.reduce(2)  # exact halving is an average of four pixels, and the cheapest way
-    return image.resize(size, Image.Resampling.BICUBIC)
+    return image.resize(size, Image.Resampling.HAMMING)

@@ -144,7 +144,7 @@ def _fit(image: Image.Image, whole: tuple[int, int], side_px: int | None) -> Ima
         return image
     # Twice the wanted size is as good as the whole for the filter that follows.
     small = colour.reduced(image, min(image.width // size[0], image.height // size[1]) // 2)
-    return small.resize(size, Image.Resampling.BICUBIC)
+    return small.resize(size, Image.Resampling.HAMMING)  # as sharp as bicubic when shrinking, at half its cost
 
 
 def _load_jpeg(
