@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import Future
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 
@@ -47,6 +50,7 @@ log = structlog.get_logger(__name__)
 MOST_WORKERS = 4
 STEP_LIMIT_S = 15.0
 STORAGE_MODE = 0o750
+T = TypeVar("T")
 Report = Callable[[DatabaseDamaged], None]
 
 
@@ -213,7 +217,7 @@ class PlaceNames:
     async def run(self) -> None:
         """Open the file, building it where it is missing; then wait to close it."""
         try:
-            self._places = Places(await asyncio.to_thread(ensure_places, self._data_dir))
+            self._places = Places(await _unhurried(lambda: ensure_places(self._data_dir)))
         except StorageError as error:
             log.warning("photos are found without their places", cause=error.message)
             return
@@ -222,6 +226,20 @@ class PlaceNames:
         finally:
             places, self._places = self._places, None
             places.close()
+
+
+async def _unhurried(job: Callable[[], T]) -> T:
+    """The result of a long job in a thread that the end of the process does not wait for."""
+    loop, result = asyncio.get_running_loop(), Future[T]()
+
+    def work() -> None:
+        try:
+            result.set_result(job())
+        except BaseException as error:  # noqa: BLE001  # handed to whoever waits
+            result.set_exception(error)
+
+    threading.Thread(target=work, name="unhurried", daemon=True).start()
+    return await asyncio.wrap_future(result, loop=loop)
 
 
 def zone_name(key: str) -> str:

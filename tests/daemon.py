@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import os
 import queue
@@ -10,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import urllib.error
 import urllib.request
@@ -39,6 +42,7 @@ class Daemon:
 
     def start(self) -> Daemon:
         """Start, and wait for the line that says where it listens."""
+        _give_places(self.data_dir)
         self.process = subprocess.Popen(
             [*COMMAND, "serve", "--data-dir", str(self.data_dir), "--port", "0", *self.options],
             stdout=subprocess.PIPE,
@@ -163,6 +167,26 @@ class Daemon:
     def _note(self, line: str | None) -> None:
         if line is not None:
             self.log_lines.append(line.rstrip("\n"))
+
+
+@functools.cache
+def _places_file() -> Path:
+    """The file of place names, built once a session: it takes seconds, and no test here is about it."""
+    from pixlsrve.media.places.build import ensure_places
+
+    folder = Path(tempfile.mkdtemp(prefix="pixlsrve-places-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return ensure_places(folder)
+
+
+def _give_places(data_dir: Path) -> None:
+    """Put the built file where a new daemon would build its own."""
+    source = _places_file()
+    target = data_dir / source.name
+    if not target.exists():
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+        target.chmod(0o600)
 
 
 def _pump(stream: IO[str], put: Callable[[str | None], object]) -> None:

@@ -112,7 +112,7 @@ def test_damaged_copy_is_not_restored(tmp_path: Path) -> None:
 def test_large_index_is_checked_before_the_start_only_when_small(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After an unclean stop a large index is left to be checked while running; after a clean one, or small, it isn't."""
+    """After an unclean stop a large index is left to be checked while running; after a clean one it is not."""
     prepare(tmp_path)
     assert prepare(tmp_path).unchecked == []
     monkeypatch.setattr(recovery, "CHECKED_BEFORE_START_BYTES", 0)

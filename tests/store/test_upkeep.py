@@ -33,7 +33,7 @@ async def test_identity_stays(state: Database) -> None:
 
 async def test_state_is_copied_when_it_has_changed(state: Database, tmp_path: Path) -> None:
     """The copy is sound, private, and made again only after a change."""
-    copies = StateCopies(tmp_path, pytest.fail)
+    copies = StateCopies(tmp_path, lambda error: pytest.fail(error.message))
     assert copies.copy_if_changed()
     assert not copies.copy_if_changed()
     await meta.save_number(state, "x", 5)
