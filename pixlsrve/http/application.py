@@ -16,7 +16,7 @@ from pixlsrve.http.metrics import Tally, new_registry
 from pixlsrve.http.middleware import Gate, add_headers
 from pixlsrve.http.peers import Peers
 from pixlsrve.http.push import Hub
-from pixlsrve.http.routing import Route
+from pixlsrve.http.routing import Handler, Route
 
 BODY_MAX_BYTES = 1024 * 1024
 """Of bodies that are read whole: JSON. Uploads are streamed and have limits of their own."""
@@ -39,7 +39,7 @@ def build(
         tickets=tickets,
         tally=tally,
     )
-    app = web.Application(middlewares=[gate.middleware()], client_max_size=BODY_MAX_BYTES)
+    app = web.Application(client_max_size=BODY_MAX_BYTES)
     app.on_response_prepare.append(add_headers)
     app[keys.BUS], app[keys.PEERS], app[keys.TICKETS] = bus, peers, tickets
     app[keys.REGISTRY] = new_registry(tally)
@@ -49,15 +49,15 @@ def build(
     app[keys.OPENAPI] = openapi.encode(document)
     app[keys.DOCS] = docs_page.render(document)
     for route in routes:
-        _add(app, gate, route)
+        _add(app, route, gate.guard(route))
+    app.router.add_route("*", "/{path:.*}", gate.guard_rest())
     return app
 
 
-def _add(app: web.Application, gate: Gate, route: Route) -> None:
-    """Serve `route`; what answers GET answers HEAD."""
-    methods = ("GET", "HEAD") if route.method == "GET" else (route.method,)
-    for method in methods:
-        gate.register(app.router.add_route(method, route.path, route.handler), route)
+def _add(app: web.Application, route: Route, handler: Handler) -> None:
+    """Serve `route` by `handler`; what answers GET answers HEAD."""
+    for method in ("GET", "HEAD") if route.method == "GET" else (route.method,):
+        app.router.add_route(method, route.path, handler)
 
 
 async def _close_websockets(app: web.Application) -> None:

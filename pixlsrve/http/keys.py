@@ -17,19 +17,15 @@ if TYPE_CHECKING:
     from pixlsrve.http.credentials import Tickets
     from pixlsrve.http.peers import Peers
     from pixlsrve.http.push import Hub
-    from pixlsrve.http.routing import Route
 
 PRINCIPAL = web.RequestKey("principal", Principal)
 """Who asks. Absent on a public route, and on a LAN route when no token was sent."""
 
 TOKEN = web.RequestKey("token", str)
-"""The access token that came with the request, or behind its ticket; never logged."""
+"""The access token behind a websocket, to look at again while it is open; never logged."""
 
 REQUEST_ID = web.RequestKey("request_id", str)
 """The number of the request, in the log and in `X-Request-Id`."""
-
-ROUTE: web.RequestKey[Route] = web.RequestKey("route", object)  # type: ignore[arg-type]  # a Route; it imports us
-"""The declaration of the route that was matched; absent where none was."""
 
 QUERY = web.RequestKey("query", msgspec.Struct)
 """The checked query parameters; read them with `routing.query`."""

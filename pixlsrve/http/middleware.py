@@ -10,7 +10,7 @@ import secrets
 
 import structlog
 from aiohttp import hdrs, web
-from aiohttp.typedefs import Middleware
+from multidict import CIMultiDict
 
 from pixlsrve.errors import InvalidInput, NotAuthenticated, NotPermitted, PathTraversal, PixlsrveError, RateLimited
 from pixlsrve.http import failures, inputs, keys
@@ -25,12 +25,13 @@ from pixlsrve.model import Principal, Role
 log = structlog.get_logger(__name__)
 
 _NO_ROUTE = "(none)"
+_ALWAYS = CIMultiDict({"Server": "pixlsrve", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"})
 
 
-class Checked:
-    """A route with everything that can be worked out before its first request."""
+class _Checks:
+    """What can be worked out of a route before its first request."""
 
-    __slots__ = ("body", "has_ids", "is_public", "name", "query", "rate", "route")
+    __slots__ = ("body", "has_ids", "is_by_address", "is_plain", "name", "needs_admin", "query", "rate", "route")
 
     def __init__(self, route: Route) -> None:
         self.route = route
@@ -39,11 +40,16 @@ class Checked:
         self.query = inputs.QueryCheck(route.query) if route.query is not None else None
         self.body = inputs.BodyCheck(route.body) if route.body is not None else None
         self.has_ids = "{" in route.path and failures.is_api(route.path)
-        self.is_public = route.access is Access.PUBLIC
+        self.is_by_address = self.rate is RateClass.AUTH
+        self.is_plain = route.access in {Access.MEMBER, Access.ADMIN} and not route.has_ticket
+        self.needs_admin = route.access in {Access.ADMIN, Access.HOST}
 
 
 class Gate:
-    """Decides about each request before its handler runs, and turns what goes wrong into answers."""
+    """Decides about each request before its handler runs, and turns what goes wrong into answers.
+
+    It wraps the handlers and is no middleware of the framework's, whose machinery costs as much as all checks together.
+    """
 
     def __init__(
         self,
@@ -61,100 +67,118 @@ class Gate:
         self._peers = peers
         self._tickets = tickets
         self._tally = tally
-        self._checked: dict[web.AbstractRoute, Checked] = {}
         # A number that starts anywhere keeps the ids of two runs apart in one log.
         self._numbers = itertools.count(secrets.randbits(40) << 20)
 
-    def register(self, registered: web.AbstractRoute, route: Route) -> None:
-        """Guard what aiohttp calls `registered` as `route` declares; without this it can't be called (T13)."""
-        self._checked[registered] = Checked(route)
+    def guard(self, route: Route) -> Handler:
+        """The handler of `route` behind all checks that it declares."""
+        checks = _Checks(route)
+        handler, count, name = route.handler, self._tally.count, checks.name
 
-    def middleware(self) -> Middleware:
-        """The gate as aiohttp wants it."""
-
-        @web.middleware
-        async def pass_gate(request: web.Request, handler: Handler) -> web.StreamResponse:
-            checked = self._checked.get(request.match_info.route)
+        async def guarded(request: web.Request) -> web.StreamResponse:
             try:
-                response = await self._answer(request, handler, checked)
+                await self._admit(request, checks)
+                response = await handler(request)
             except Exception as error:  # noqa: BLE001  # every failure becomes an answer here, and only here
-                response = self._failed(request, error, checked)
-            self._tally.count(_NO_ROUTE if checked is None else checked.name, response.status)
+                response = self._failed(request, error, name)
+            count(name, response.status)
             return response
 
-        return pass_gate
+        return guarded
 
-    async def _answer(self, request: web.Request, handler: Handler, checked: Checked | None) -> web.StreamResponse:
-        """The handler's answer, once the request has passed every check."""
-        request[keys.REQUEST_ID] = f"{next(self._numbers):x}"
-        self._check_host(request)
-        if checked is None:
-            return self._no_route(request)
-        request[keys.ROUTE] = checked.route
-        await self._admit(request, checked)
-        if checked.has_ids:
+    def guard_rest(self) -> Handler:
+        """The handler of every request that no route answers."""
+
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            try:
+                response = await self._refuse(request)
+            except Exception as error:  # noqa: BLE001  # as above
+                response = self._failed(request, error, _NO_ROUTE)
+            self._tally.count(_NO_ROUTE, response.status)
+            return response
+
+        return guarded
+
+    async def _admit(self, request: web.Request, checks: _Checks) -> None:
+        """Check what the route declares, in the order in which a stranger may learn of it. Raises PixlsrveError."""
+        self._begin(request)
+        if checks.is_plain:
+            principal: Principal | None
+            try:
+                principal = await self._authenticator.authenticate(self._token(request))
+            except NotAuthenticated:
+                self._count(request, checks.rate, self._address(request))
+                raise
+            request[keys.PRINCIPAL] = principal
+        else:
+            await self._identify(request, checks)
+            principal = request.get(keys.PRINCIPAL)
+        if checks.rate is not None:
+            if principal is None or checks.is_by_address:
+                self._count(request, checks.rate, self._address(request))
+            else:
+                self._count(request, checks.rate, principal.device_id or principal.account_id or principal.id)
+        if checks.needs_admin and principal is not None and principal.role is not Role.ADMIN:
+            raise NotPermitted("This needs an administrator's token.")
+        if checks.has_ids:
             inputs.check_segments(request.match_info.values())
-        if checked.query is not None:
-            request[keys.QUERY] = checked.query(request)
-        if checked.body is not None:
-            request[keys.BODY] = await checked.body(request)
-        return await handler(request)
+        if checks.query is not None:
+            request[keys.QUERY] = checks.query(request)
+        if checks.body is not None:
+            request[keys.BODY] = await checks.body(request)
 
-    def _check_host(self, request: web.Request) -> None:
-        """THREATS T27. `request.host` is the request target's, where that names one (RFC 9112 §3.2.2)."""
+    def _begin(self, request: web.Request) -> None:
+        """Number the request and check its Host: THREATS T27.
+
+        `request.host` is the request target's where that names one (RFC 9112 §3.2.2).
+        """
+        request[keys.REQUEST_ID] = f"{next(self._numbers):x}"
         if len(request.headers.getall(hdrs.HOST, ())) != 1:
             raise InvalidInput("A request needs exactly one Host header.", reason="bad_host")
         if not self._hosts.is_ours(request.host):
             raise MisdirectedRequest(request.host)
 
-    def _no_route(self, request: web.Request) -> web.StreamResponse:
-        """404 or 405 for what no route answers, counted like everything else."""
+    async def _refuse(self, request: web.Request) -> web.StreamResponse:
+        """404 or 405, counted like everything else. Raises always."""
+        self._begin(request)
         self._count(request, RateClass.OTHER, self._address(request))
         if failures.is_api(request.path) and inputs.has_traversal(request.path):
             raise PathTraversal("The address climbs out of the API.")
-        exception = request.match_info.http_exception
-        if exception is None:
-            raise RuntimeError(f"{request.match_info.route} was added without a declaration")
-        raise exception
+        allowed: set[str] = set()
+        for resource in request.app.router.resources():
+            if resource is not request.match_info.route.resource:
+                allowed |= (await resource.resolve(request))[1]
+        if allowed:
+            raise web.HTTPMethodNotAllowed(request.method, allowed)
+        raise web.HTTPNotFound
 
-    async def _admit(self, request: web.Request, checked: Checked) -> None:
-        """Find out who asks and whether they may, and count the request, also when they may not."""
-        principal: Principal | None = None
+    async def _identify(self, request: web.Request, checks: _Checks) -> None:
+        """Find out who asks, where a token is not the only way in. Raises NotAuthenticated."""
+        access = checks.route.access
+        if access is Access.PUBLIC:
+            return
         try:
-            if not checked.is_public:
-                principal = await self._identify(request, checked.route)
-        except NotAuthenticated:
-            self._count(request, checked.rate, self._address(request))
-            raise
-        if checked.rate is not None:
-            if principal is None or checked.rate is RateClass.AUTH:
-                self._count(request, checked.rate, self._address(request))
-            else:
-                self._count(request, checked.rate, _source(principal))
-        if principal is not None:
-            request[keys.PRINCIPAL] = principal
-            needs_admin = checked.route.access in {Access.ADMIN, Access.HOST}
-            if needs_admin and principal.role is not Role.ADMIN:
-                raise NotPermitted("This needs an administrator's token.")
-
-    async def _identify(self, request: web.Request, route: Route) -> Principal | None:
-        """Who asks; None only where being near is enough. Raises NotAuthenticated."""
-        try:
-            token = request[keys.TOKEN] = self._token(request, route)
-            return await self._authenticator.authenticate(token)
+            token = self._ticket_or_token(request, checks.route)
+            request[keys.PRINCIPAL] = await self._authenticator.authenticate(token)
+            request[keys.TOKEN] = token
         except NotAuthenticated:
             # Where nearness is enough, an outdated token must not shut the door that no token would open.
-            if route.access is Access.LAN and self._peers.is_near(request):
-                return None
-            if route.access is Access.HOST and self._peers.is_on_host(request):
-                return None
+            if access is Access.LAN and self._peers.is_near(request):
+                return
+            if access is Access.HOST and self._peers.is_on_host(request):
+                return
+            self._count(request, checks.rate, self._address(request))
             raise
 
-    def _token(self, request: web.Request, route: Route) -> str:
-        """The access token, from the header or behind a ticket. Raises NotAuthenticated."""
+    def _ticket_or_token(self, request: web.Request, route: Route) -> str:
+        """The access token, where the route allows it the one behind a ticket. Raises NotAuthenticated."""
+        if route.has_ticket and "ticket" in request.query and hdrs.AUTHORIZATION not in request.headers:
+            return self._tickets.redeem(request.query["ticket"])
+        return self._token(request)
+
+    def _token(self, request: web.Request) -> str:
+        """The access token. Raises NotAuthenticated."""
         token = bearer_token(request)
-        if token is None and route.has_ticket and "ticket" in request.query:
-            token = self._tickets.redeem(request.query["ticket"])
         if token is None:
             raise NotAuthenticated("This needs a token: send `Authorization: Bearer TOKEN`.")
         return token
@@ -171,7 +195,7 @@ class Gate:
         if not verdict.is_allowed:
             raise RateLimited("Too many requests; wait a little.", retry_after_s=verdict.retry_after_s)
 
-    def _failed(self, request: web.Request, error: Exception, checked: Checked | None) -> web.StreamResponse:
+    def _failed(self, request: web.Request, error: Exception, route: str) -> web.StreamResponse:
         """The answer to a request that failed; raises where there is nobody or no way left to answer."""
         has_begun = request.writer is not None and request.writer.output_size > 0
         if isinstance(error, ConnectionError) and not isinstance(error, web.HTTPException):
@@ -180,8 +204,7 @@ class Gate:
         if failure is None:
             raise error
         if failure.status == 500 or (has_begun and not isinstance(error, PixlsrveError)):
-            name = _NO_ROUTE if checked is None else checked.name
-            log.error("request failed", request_id=request.get(keys.REQUEST_ID), route=name, exc_info=error)
+            log.error("request failed", request_id=request.get(keys.REQUEST_ID), route=route, exc_info=error)
         if has_begun:
             raise ConnectionResetError("the answer had begun, so that only cutting it off tells the client") from error
         return failures.respond(failure, request.path)
@@ -211,17 +234,10 @@ def _explain(request: web.Request, error: Exception) -> failures.Failure | None:
     return failures.internal(request.get(keys.REQUEST_ID, ""))
 
 
-def _source(principal: Principal) -> str:
-    """What a known caller's requests are counted under: the device, else the account, else the token."""
-    return principal.device_id or principal.account_id or principal.id
-
-
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """What every answer carries; runs as each answer is prepared, so that streams and websockets have it too."""
     headers = response.headers
-    headers["Server"] = "pixlsrve"
-    headers["X-Content-Type-Options"] = "nosniff"
-    headers["Referrer-Policy"] = "no-referrer"
+    headers.update(_ALWAYS)
     request_id = request.get(keys.REQUEST_ID)
     if request_id is not None:
         headers["X-Request-Id"] = request_id

@@ -13,7 +13,7 @@ from msgspec import Meta
 from pixlsrve.errors import InvalidInput, NotAuthenticated, NotPermitted, Unavailable
 from pixlsrve.events import Event, EventBus, EventType, Subscription
 from pixlsrve.http import keys, routing
-from pixlsrve.http.credentials import TICKET_LIFE_S, Authenticator
+from pixlsrve.http.credentials import TICKET_LIFE_S, Authenticator, bearer_token
 from pixlsrve.http.routing import Access, Rate, Route
 from pixlsrve.http.times import now_us, rfc3339
 
@@ -203,7 +203,10 @@ async def listen(request: web.Request) -> web.StreamResponse:
 
 async def issue_ticket(request: web.Request) -> web.Response:
     """POST /api/v1/ws/ticket: a ticket for whoever holds the token of this request."""
-    ticket = request.app[keys.TICKETS].issue(request[keys.TOKEN])
+    token = bearer_token(request)
+    if token is None:
+        raise NotAuthenticated("A ticket is given for a token only.")
+    ticket = request.app[keys.TICKETS].issue(token)
     return routing.answer(Ticket(ticket, TICKET_LIFE_S), headers={"Cache-Control": "no-store"})
 
 
