@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pixlsrve.http import docs_page, openapi, push, system
+from pixlsrve.http.api_v1 import routes as api_v1
 from pixlsrve.http.routing import Route
 
 ROUTES: tuple[Route, ...] = (
     *system.ROUTES,
+    *api_v1.ROUTES,
+    *push.ROUTES,
     *openapi.ROUTES,
     *docs_page.ROUTES,
-    *push.ROUTES,
 )
