@@ -5,14 +5,17 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pixlsrve.errors import PixlsrveError, Unavailable
-from pixlsrve.instance import short_address, socket_path
+from pixlsrve.instance import is_running, short_address, socket_path
 
 ANSWER_LIMIT_S = 30.0
+START_LIMIT_S = 30.0
+RETRY_S = 0.1
 
 
 class NotRunning(Unavailable):
@@ -61,6 +64,17 @@ class Control:
         return self._call("DELETE", path, None)
 
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
+        """One exchange; waits for a daemon that holds the data directory and is only about to listen."""
+        until_s = time.monotonic() + START_LIMIT_S
+        while True:
+            try:
+                return self._try(method, path, body)
+            except NotRunning:
+                if time.monotonic() > until_s or not is_running(self._data_dir):
+                    raise
+            time.sleep(RETRY_S)
+
+    def _try(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
         """One exchange."""
         connection = _UnixConnection(socket_path(self._data_dir), self._timeout_s)
         headers = {"Content-Type": "application/json"} if body is not None else {}
@@ -80,6 +94,8 @@ class Control:
         except TimeoutError as error:
             raise Unavailable(f"The daemon on {self._data_dir} did not answer in {self._timeout_s:.0f} s.") from error
         except (OSError, http.client.HTTPException) as error:
+            if method == "GET":  # asking again changes nothing
+                raise NotRunning(f"The daemon on {self._data_dir} has just ended.") from error
             raise Unavailable(f"The daemon on {self._data_dir} broke off the connection; try again.") from error
         finally:
             connection.close()
