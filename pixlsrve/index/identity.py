@@ -24,3 +24,8 @@ def derive(secret: bytes, root_uid: bytes, path: bytes, *, what: bytes) -> bytes
 def random_id() -> bytes:
     """16 bytes of a random (version 4) UUID, for a thing at a place whose derived id is taken."""
     return uuid.uuid4().bytes
+
+
+def uuid_text(value: bytes) -> str:
+    """16 bytes as the canonical text of a UUID (RFC 9562 §4)."""
+    return str(uuid.UUID(bytes=value))

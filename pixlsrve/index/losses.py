@@ -6,7 +6,9 @@ import structlog
 
 from pixlsrve.events import EventType
 from pixlsrve.index.context import IndexContext, now_us
+from pixlsrve.index.identity import uuid_text
 from pixlsrve.index.matching import Matcher
+from pixlsrve.index.pairing import repair
 from pixlsrve.index.session import ScanSession
 from pixlsrve.index.wording import Wording
 from pixlsrve.media.roots import Root
@@ -46,13 +48,15 @@ class Judge:
             await self.set_state(root, RootState.ONLINE)
         elif await self._is_too_much(root, vanished):
             await self._keep_as_missing(session, root, vanished)
+        elif root.state is RootState.OFFLINE and root.id not in session.walked_roots:
+            # One folder of a root that is partly there says nothing about the rest.
+            await self._keep_as_missing(session, root, vanished)
         else:
             # What was missing counts as removed only once the rest is back and a whole walk has not seen it.
             if root.state is RootState.OFFLINE and root.id in session.walked_roots:
                 vanished = sorted({*vanished, *(set(missing) - await self._on_absent_mounts(root))})
             await self._remove(session, root, vanished)
-            if root.id in session.walked_roots or not missing:
-                await self.set_state(root, RootState.ONLINE)
+            await self.set_state(root, RootState.ONLINE)
         await self._drop_folders(session, root)
 
     async def _on_absent_mounts(self, root: Root) -> set[int]:
@@ -106,6 +110,7 @@ class Judge:
         await files.set_missing(tx, free_ids, now_us())
         await files.restore_shown(tx, free_ids)
         await self._wording.rewrite(tx, free_ids)
+        await repair(tx, self._wording, free_ids)
         await counts.refresh(tx, {row.folder_id for row in free})
 
     async def _without_slow_moves(self, session: ScanSession, vanished: list[int]) -> list[int]:
@@ -145,6 +150,7 @@ class Judge:
             await files.move(tx, [(copy.root_id, copy.folder_id, copy.name, sort_name, *facts, row.id)])
             await files.restore_shown(tx, [row.id])
             await self._wording.rewrite(tx, [row.id])
+            await repair(tx, self._wording, [row.id])
             await counts.refresh(tx, {row.folder_id, copy.folder_id})
         session.files_moved += 1
         session.settle(row.id)
@@ -163,6 +169,7 @@ class Judge:
                 await files.set_gone(tx, [row.id for row in rows], now_us())
                 touched = {row.folder_id for row in rows}
                 await folders.forget_signatures(tx, touched)
+                await repair(tx, self._wording, [row.id for row in rows])
                 await counts.refresh(tx, touched)
                 if not session.accept_removals:
                     await root_rows.add_loss(tx, root.id, now_us(), len(rows))
@@ -193,9 +200,3 @@ class Judge:
         log.warning("root state changed", root=str(root.path), state=state.value)
         data = {"root": root.name, "state": state.value}
         self._context.bus.publish(EventType.ROOT_STATE, data, root_id=root.id)
-
-
-def uuid_text(value: bytes) -> str:
-    """16 bytes as the canonical text of a UUID."""
-    text = value.hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

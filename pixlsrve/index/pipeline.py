@@ -23,6 +23,7 @@ HEADERS_AT_ONCE = 96
 CONTENTS_AT_ONCE = 64
 NEWEST = (1 << 63) - 1
 COUNT_EVERY_S = 2.0
+ENSURE_ROUNDS = 6
 FULL_DISK_PAUSE_S = 5.0
 
 
@@ -90,15 +91,16 @@ class Pipeline:
 
     async def ensure(self, asset_id: int) -> None:
         """Read header and content of one asset now; returns when both are committed, or can't be."""
-        while asset_id in self._busy:
-            await asyncio.shield(self._busy[asset_id])
-        rows = await stages.work_rows(self._context.index, [asset_id])
-        if rows and rows[0].stage == 0:
-            await self._read_headers(rows, interactive=True)
+        # Another reader may take the file between two looks; a file that keeps changing is left to the ordinary passes.
+        for _ in range(ENSURE_ROUNDS):
+            while asset_id in self._busy:
+                await asyncio.shield(self._busy[asset_id])
             rows = await stages.work_rows(self._context.index, [asset_id])
-        if rows and rows[0].stage == 1:
-            found = await self._read_content(rows[0], interactive=True)
-            if found is not None:
+            if not rows or rows[0].stage == 2:
+                return
+            if rows[0].stage == 0:
+                await self._read_headers(rows, interactive=True)
+            elif (found := await self._read_content(rows[0], interactive=True)) is not None:
                 await self._results.put_contents([found])
                 self._is_dirty = True
 

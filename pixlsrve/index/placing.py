@@ -7,9 +7,12 @@ import os
 from collections.abc import Sequence
 
 from pixlsrve.errors import NotFound
+from pixlsrve.events import EventType
 from pixlsrve.index import identity
 from pixlsrve.index.context import IndexContext, now_us
+from pixlsrve.index.identity import uuid_text
 from pixlsrve.index.matching import Matcher, Unsettled
+from pixlsrve.index.pairing import places_of, repair
 from pixlsrve.index.session import ScanSession
 from pixlsrve.index.walk import Entry, Listing
 from pixlsrve.index.wording import Wording
@@ -140,16 +143,23 @@ class Placer:
         seen: list[tuple[int, int, int]],
     ) -> None:
         """Sort a folder's files into those as they were, those that need a closer look, and those not there."""
-        known = {row.name: row for row in await files.in_folder(self._context.index, folder.id)}
+        known = {seal.name: seal for seal in await files.seals_in(self._context.index, folder.id)}
+        different: list[tuple[Entry, int | None]] = []
         for entry in entries:
-            row = known.pop(entry.name, None)
-            if row is not None and (row.size_bytes, row.mtime_ns) == (entry.size_bytes, entry.mtime_ns):
-                if row.missing_us is not None or (row.device, row.inode) != (entry.device, entry.inode):
-                    seen.append((entry.device, entry.inode, row.id))
-                session.settle(row.id)
-            else:
-                unsettled.append(Unsettled(root.id, folder.id, folder.path, entry, row))
-        session.vanish(root.id, [row.id for row in known.values() if row.id not in session.settled])
+            seal = known.pop(entry.name, None)
+            if seal is None or (seal.size_bytes, seal.mtime_ns) != (entry.size_bytes, entry.mtime_ns):
+                different.append((entry, None if seal is None else seal.id))
+                continue
+            session.found_at_place(root.id, seal.id)
+            if seal.missing_us is not None or (seal.device, seal.inode) != (entry.device, entry.inode):
+                seen.append((entry.device, entry.inode, seal.id))
+        rows = await files.by_ids(self._context.index, [i for _, i in different if i is not None])
+        by_id = {row.id: row for row in rows}
+        unsettled += [
+            Unsettled(root.id, folder.id, folder.path, entry, None if i is None else by_id.get(i))
+            for entry, i in different
+        ]
+        session.vanish(root.id, [seal.id for seal in known.values() if seal.id not in session.settled])
 
     async def _write(
         self,
@@ -200,6 +210,8 @@ class Placer:
         for item in moved:
             if item.match is not None:
                 session.settle(item.match.id)
+                data = {"id": uuid_text(item.match.uuid), "filename": display_name(item.entry.name)}
+                self._context.bus.publish(EventType.PHOTO_CHANGED, data, root_id=item.root_id)
         for item in changed:
             if item.at_place is not None:
                 session.settle(item.at_place.id)
@@ -305,10 +317,12 @@ class Placer:
             facts = (entry.size_bytes, entry.mtime_ns, entry.device, entry.inode)
             rows.append((item.root_id, item.folder_id, entry.name, sort_name, *facts, match.id))
             touched |= {match.folder_id, item.folder_id}
-        await files.move(tx, rows)
         ids = [row[-1] for row in rows]
+        left = await places_of(tx, ids)
+        await files.move(tx, rows)
         await files.restore_shown(tx, ids)
         await self._wording.rewrite(tx, ids)
+        await repair(tx, self._wording, ids, also=left)
         return touched
 
     async def _write_changes(

@@ -10,13 +10,14 @@ import msgspec
 
 from pixlsrve.events import EventType
 from pixlsrve.index.context import IndexContext
-from pixlsrve.index.losses import uuid_text
+from pixlsrve.index.identity import uuid_text
+from pixlsrve.index.pairing import repair
 from pixlsrve.index.placing import SHOWN
 from pixlsrve.index.wording import Wording
 from pixlsrve.index.zone import local_day
 from pixlsrve.media.originals import display_name
 from pixlsrve.model import Content, Facts, Kind, Refusal
-from pixlsrve.store import counts, files, pairs, stages, thumbnails, words
+from pixlsrve.store import counts, files, stages, thumbnails, words
 from pixlsrve.store.database import Transaction
 from pixlsrve.store.date_key import date_key
 from pixlsrve.store.stages import FactsRow, WorkRow
@@ -50,8 +51,8 @@ class Results:
                 tx,
                 [(2 if item.reason == "unreadable" else 1, item.reason, item.message, row.id) for row, item in refused],
             )
-            await self._repair_pairs(tx, [row.id for row in good if row.pair_key])
             await self._wording.rewrite(tx, [row.id for row in good])
+            await repair(tx, self._wording, [row.id for row in good if row.pair_key])
             await counts.refresh(tx, {row.folder_id for row, _, _ in fresh})
         self._context.version.bump()
 
@@ -105,12 +106,6 @@ class Results:
             result.append(row._replace(date_key=key))
         return result
 
-    async def _repair_pairs(self, tx: Transaction, ids: list[int]) -> None:
-        """Tie live photos to their videos; words of videos that got hidden or shown follow."""
-        for folder_id, key in await pairs.keys_of(tx, ids):
-            videos = await pairs.repair(tx, folder_id, key)
-            await self._wording.rewrite(tx, videos)
-
     async def put_contents(self, found: Sequence[tuple[WorkRow, Content | None]]) -> None:
         """Contents that were read; None for one whose bytes are the ones known."""
         await self._put_thumbnails([content for _, content in found if content is not None])
@@ -123,7 +118,7 @@ class Results:
             refused = [(row, content.refusal) for row, content in read if content.refusal and not row.refusal_reason]
             await stages.refuse(tx, [(2, item.reason, item.message, row.id) for row, item in refused])
             await words.remove(tx, [row.date_key for row, _ in refused])
-            await self._repair_pairs(tx, [row.id for row, _ in refused])
+            await repair(tx, self._wording, [row.id for row, _ in refused])
             await counts.refresh(tx, {row.folder_id for row, _ in refused})
         self._context.version.bump()
         hidden = {row.id for row, _ in refused}

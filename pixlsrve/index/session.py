@@ -31,6 +31,11 @@ class ScanSession:
         """Note assets without their file."""
         self.vanished.setdefault(root_id, set()).update(asset_ids)
 
+    def found_at_place(self, root_id: int, asset_id: int) -> None:
+        """Note that an asset's file is where it was: a second look may see what the first did not."""
+        if root_id in self.vanished:
+            self.vanished[root_id].discard(asset_id)
+
     def settle(self, asset_id: int) -> None:
         """Note that an asset's file has been found."""
         self.settled.add(asset_id)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pixlsrve.store.database import Transaction
+from collections.abc import Sequence
+
+from pixlsrve.store.database import Transaction, marks
 
 
 async def repair(tx: Transaction, folder_id: int, pair_key: str) -> list[int]:
@@ -23,13 +25,11 @@ async def repair(tx: Transaction, folder_id: int, pair_key: str) -> list[int]:
     return videos
 
 
-async def keys_of(tx: Transaction, ids: list[int]) -> set[tuple[int, str]]:
+async def keys_of(tx: Transaction, ids: Sequence[int]) -> set[tuple[int, str]]:
     """Folder and pair key of those assets that have one."""
     found: set[tuple[int, str]] = set()
-    for asset_id in ids:
-        row = await tx.fetch_one(
-            "SELECT folder_id, pair_key FROM asset WHERE id = ? AND pair_key IS NOT NULL", (asset_id,)
-        )
-        if row is not None:
-            found.add((row[0], row[1]))
+    for start in range(0, len(ids), 500):
+        chunk = ids[start : start + 500]
+        sql = f"SELECT folder_id, pair_key FROM asset WHERE id IN ({marks(chunk)}) AND pair_key IS NOT NULL"  # noqa: S608
+        found.update((row[0], row[1]) for row in await tx.fetch_all(sql, chunk))
     return found
