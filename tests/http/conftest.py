@@ -1,7 +1,6 @@
 """A real server with a few routes of every kind, and clients for it."""
 
-from __future__ import annotations
-
+# Annotations are real here: msgspec looks strings up by the module's name, which every conftest shares.
 import asyncio
 import enum
 from collections.abc import AsyncIterator, Callable, Sequence
