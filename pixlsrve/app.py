@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -16,7 +17,7 @@ from typing import TypeVar
 
 import structlog
 
-from pixlsrve import instance
+from pixlsrve import __version__, instance
 from pixlsrve.auth import keys as signing
 from pixlsrve.auth import script_tokens
 from pixlsrve.auth.clock import Clock
@@ -26,8 +27,9 @@ from pixlsrve.config import Config
 from pixlsrve.controls import DaemonControls
 from pixlsrve.errors import PixlsrveError, StorageError
 from pixlsrve.events import EventBus
-from pixlsrve.http import application, keys
+from pixlsrve.http import application, keys, library
 from pixlsrve.http.control import ControlServer
+from pixlsrve.http.library import HostInfo, WireguardStatus
 from pixlsrve.http.routes import ROUTES
 from pixlsrve.http.server import HttpServer
 from pixlsrve.index.context import IndexContext
@@ -36,6 +38,7 @@ from pixlsrve.index.library import open_roots
 from pixlsrve.index.workers import WorkerPool
 from pixlsrve.index.zone import host_zone
 from pixlsrve.media.assets import Library
+from pixlsrve.media.conversions import Conversions
 from pixlsrve.media.places import Place, Places
 from pixlsrve.media.places.build import ensure_places
 from pixlsrve.media.thumbnails import ThumbnailCache
@@ -148,7 +151,8 @@ class _Start:
 
     async def _start_library(self) -> None:
         """The library, its workers and the indexer, which begins to work."""
-        config, version, places = self._config, LibraryVersion(), PlaceNames(self._config.data_path)
+        config, version = self._config, LibraryVersion()
+        places = PlaceNames(config.data_path)
         zone = host_zone()
         workers = config.index.workers or min(os.cpu_count() or 1, MOST_WORKERS)
         pool = WorkerPool(
@@ -172,6 +176,8 @@ class _Start:
         self._indexer = Indexer(context, pool, parallel=workers, rescan_interval_s=config.rescan_interval_s)
         self._library = Library(self._index_db, version)
         self._thumbnails = ThumbnailCache(self._index_db, self._thumbnails_db, version, self._indexer.ensure_content)
+        self._conversions = Conversions(self._roots, pool)
+        places.when_there = self._indexer.name_places
         await self._serve("workers", pool)
         await self._serve("places", places)
         await self._serve("indexer", self._indexer)
@@ -180,6 +186,16 @@ class _Start:
         """The HTTP listener, answering."""
         app = application.build(ROUTES, self._config, authenticator=self._authenticator, bus=self._bus)
         app[keys.HEALTH] = lambda: self._failing
+        app[library.LIBRARY], app[library.ROOTS], app[library.SCANS] = self._library, self._roots, self._indexer
+        app[library.THUMBNAILS], app[library.CONVERSIONS] = self._thumbnails, self._conversions
+        app[library.THUMBNAIL_CACHING] = self._config.http.thumbnail_cache
+        app[library.WIREGUARD] = lambda: WireguardStatus(reason="not part of this version")
+        app[library.HOST] = HostInfo(
+            host_id=self._identity.host_id,
+            name=socket.gethostname(),
+            version=__version__,
+            started_s=self._started_s,
+        )
         server = HttpServer(app, host=self._config.http.host, port=port)
         return await self._stack.enter_async_context(server)
 
@@ -204,9 +220,13 @@ class _Start:
 
 
 class PlaceNames:
-    """Names from the places file; none until it is there (the first start from source builds it)."""
+    """Names from the places file; none until it is there (the first start from source builds it).
+
+    `when_there` is awaited once the names are there.
+    """
 
     def __init__(self, data_dir: Path) -> None:
+        self.when_there: Callable[[], Awaitable[None]] | None = None
         self._data_dir = data_dir
         self._places: Places | None = None
 
@@ -222,6 +242,8 @@ class PlaceNames:
             log.warning("photos are found without their places", cause=error.message)
             return
         try:
+            if self.when_there is not None:
+                await self.when_there()
             await asyncio.Event().wait()
         finally:
             places, self._places = self._places, None
