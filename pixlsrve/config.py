@@ -133,7 +133,7 @@ class IndexConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     worker_seconds: Annotated[float, Meta(ge=1, le=3600)] = 60.0
     """Longest time for one file, seconds."""
     max_pixels: Annotated[int, Meta(ge=1_000_000, le=4_000_000_000)] = 300_000_000
-    """Larger pictures are listed without thumbnails."""
+    """Larger pictures are not decoded; they stand in the quarantine list."""
 
 
 class UploadsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -101,9 +101,14 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     """Why a file could not be read or decoded: a row in the quarantine list, not an exception."""
 
     reason: str
-    """A stable word: empty, unrecognised, damaged, too_large, too_slow, out_of_memory, crashed, unsupported, unreadable."""
+    """A stable word: empty, unrecognised, damaged, too_large, too_slow, out_of_memory, crashed, unsupported,
+    unreadable; or one of UNPICTURED."""
     message: str
     """One sentence for a person; no host path in it."""
+
+
+UNPICTURED = frozenset({"no_preview", "needs_memory"})
+"""Reasons that leave a sound photo without a thumbnail: it is shown all the same, and not quarantined."""
 
 
 class Content(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,7 +16,7 @@ from pixlsrve.index.placing import SHOWN
 from pixlsrve.index.wording import Wording
 from pixlsrve.index.zone import local_day
 from pixlsrve.media.originals import display_name
-from pixlsrve.model import Content, Facts, Kind, Refusal
+from pixlsrve.model import UNPICTURED, Content, Facts, Kind, Refusal
 from pixlsrve.store import counts, files, stages, thumbnails, words
 from pixlsrve.store.database import Transaction
 from pixlsrve.store.date_key import date_key
@@ -46,10 +46,8 @@ class Results:
             good = [self._facts_row(row, facts, label) for row, facts, label in fresh if isinstance(facts, Facts)]
             await stages.put_facts(tx, await self._with_free_keys(tx, good, [row for row, _, _ in fresh]))
             refused = [(row, facts) for row, facts, _ in fresh if isinstance(facts, Refusal)]
-            # An unreadable file has no content to hash; any other refused one is still listed by its hash.
             await stages.refuse(
-                tx,
-                [(2 if item.reason == "unreadable" else 1, item.reason, item.message, row.id) for row, item in refused],
+                tx, [(_stage_after(item), item.reason, item.message, True, row.id) for row, item in refused]
             )
             await self._wording.rewrite(tx, [row.id for row in good])
             await repair(tx, self._wording, [row.id for row in good if row.pair_key])
@@ -116,14 +114,16 @@ class Results:
             read = [(row, content) for row, content in fresh if content is not None]
             await stages.put_content(tx, [self._content_row(row, content) for row, content in read])
             refused = [(row, content.refusal) for row, content in read if content.refusal and not row.refusal_reason]
-            await stages.refuse(tx, [(2, item.reason, item.message, row.id) for row, item in refused])
-            await words.remove(tx, [row.date_key for row, _ in refused])
-            await repair(tx, self._wording, [row.id for row, _ in refused])
-            await counts.refresh(tx, {row.folder_id for row, _ in refused})
+            verdicts = [(row, item, item.reason not in UNPICTURED) for row, item in refused]
+            await stages.refuse(tx, [(2, item.reason, item.message, hides, row.id) for row, item, hides in verdicts])
+            hidden = [row for row, _, hides in verdicts if hides]
+            await words.remove(tx, [row.date_key for row in hidden])
+            await repair(tx, self._wording, [row.id for row in hidden])
+            await counts.refresh(tx, {row.folder_id for row in hidden})
         self._context.version.bump()
-        hidden = {row.id for row, _ in refused}
+        silent = {row.id for row in hidden}
         for row, _ in fresh:
-            if row.id not in hidden and row.refusal_reason is None:
+            if row.id not in silent and row.refusal_reason is None:
                 self._announce(row)
 
     async def _put_thumbnails(self, contents: Sequence[Content]) -> None:
@@ -153,3 +153,8 @@ class Results:
             "kind": row.kind,
         }
         self._context.bus.publish(type_, data, root_id=row.root_id)
+
+
+def _stage_after(refusal: Refusal) -> int:
+    """A file that can't be read has no content to hash; any other refused one is still known by its hash."""
+    return 2 if refusal.reason == "unreadable" else 1

@@ -222,8 +222,8 @@ async def move(tx: Transaction, rows: Sequence[tuple[int, int, bytes, str, int, 
 async def restore_shown(tx: Transaction, ids: Iterable[int]) -> None:
     """Show assets again that had been hidden as gone."""
     sql = """
-        UPDATE asset SET shown = CASE WHEN refusal_reason IS NOT NULL OR live_of IS NOT NULL THEN 0
-            WHEN kind = 'photo' THEN 1 WHEN kind = 'video' THEN 2 ELSE 3 END
+        UPDATE asset SET shown = CASE WHEN live_of IS NOT NULL THEN 0
+            WHEN refusal_reason NOT IN ('no_preview', 'needs_memory') THEN 0 WHEN kind = 'photo' THEN 1 WHEN kind = 'video' THEN 2 ELSE 3 END
         WHERE id = ? AND gone_us IS NULL
     """
     await tx.execute_many(sql, ((i,) for i in ids))

@@ -10,8 +10,8 @@ from pixlsrve.store.database import Transaction, marks
 async def repair(tx: Transaction, folder_id: int, pair_key: str) -> list[int]:
     """Tie or untie what carries `pair_key` in a folder; gives the videos that are shown or hidden now."""
     rows = await tx.fetch_all(
-        "SELECT id, kind FROM asset WHERE folder_id = ? AND pair_key = ? AND gone_us IS NULL AND refusal_reason IS NULL "
-        "ORDER BY id",
+        "SELECT id, kind FROM asset WHERE folder_id = ? AND pair_key = ? AND gone_us IS NULL "
+        "AND (refusal_reason IS NULL OR shown > 0) ORDER BY id",
         (folder_id, pair_key),
     )
     photos = [row[0] for row in rows if row[1] == "photo"]

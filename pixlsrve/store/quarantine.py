@@ -42,7 +42,7 @@ def to_quarantined(row: Row) -> Quarantined:
 
 def listing(viewer: Viewer) -> Listing:
     """The files that may be seen, in the order in which they were first indexed."""
-    terms, parameters = ["a.refusal_reason IS NOT NULL", "a.gone_us IS NULL"], list[int | str | bytes]()
+    terms, parameters = ["a.refusal_reason IS NOT NULL", "a.shown = 0", "a.gone_us IS NULL"], list[int | str | bytes]()
     add_viewer(terms, parameters, viewer)
     return Listing(
         source="asset AS a INDEXED BY asset_refused",

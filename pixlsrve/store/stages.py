@@ -80,7 +80,9 @@ async def remaining(queries: Queries) -> tuple[int, int]:
 
 async def quarantined(queries: Queries) -> int:
     """How many files can't be decoded."""
-    row = await queries.fetch_one("SELECT count(*) FROM asset WHERE refusal_reason IS NOT NULL AND gone_us IS NULL")
+    row = await queries.fetch_one(
+        "SELECT count(*) FROM asset WHERE refusal_reason IS NOT NULL AND shown = 0 AND gone_us IS NULL"
+    )
     return 0 if row is None else int(row[0])
 
 
@@ -116,9 +118,12 @@ async def put_facts(tx: Transaction, rows: Iterable[FactsRow]) -> None:
     await tx.execute_many(sql, rows)
 
 
-async def refuse(tx: Transaction, rows: Iterable[tuple[int, str, str, int]]) -> None:
-    """Files that can't be decoded: stage to go on from, reason, message, id."""
-    sql = "UPDATE asset SET stage = ?, refusal_reason = ?, refusal_message = ?, shown = 0 WHERE id = ?"
+async def refuse(tx: Transaction, rows: Iterable[tuple[int, str, str, bool, int]]) -> None:
+    """Files that can't be decoded: stage to go on from, reason, message, is hidden for it, id."""
+    sql = """
+        UPDATE asset SET stage = ?, refusal_reason = ?, refusal_message = ?, shown = CASE WHEN ? THEN 0 ELSE shown END
+        WHERE id = ?
+    """
     await tx.execute_many(sql, rows)
 
 

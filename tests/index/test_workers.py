@@ -189,7 +189,7 @@ async def test_memory_cap(photo: Path, opened: Opener) -> None:
     assert content.refusal.reason == "out_of_memory"
 
 
-@pytest.mark.parametrize(("memory_mb", "reason"), [(192, None), (64, "too_large")])
+@pytest.mark.parametrize(("memory_mb", "reason"), [(192, None), (64, "needs_memory")])
 async def test_heavy_picture(tmp_path: Path, opened: Opener, memory_mb: int, reason: str | None) -> None:
     """A picture that takes much memory is decoded alone if it fits a worker at all, else refused as too large."""
     path = tmp_path / "heavy.gif"

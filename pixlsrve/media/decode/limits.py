@@ -56,5 +56,5 @@ def check_memory(estimate_bytes: int, limits: Limits) -> None:
 def too_much_memory(estimate_bytes: int) -> Undecodable:
     """The refusal for a picture that no worker may decode."""
     return Undecodable(
-        "too_large", f"Decoding the picture takes {estimate_bytes / MIB:.0f} MiB, more than a worker may use."
+        "needs_memory", f"Decoding the picture takes {estimate_bytes / MIB:.0f} MiB, more than a worker may use."
     )

@@ -42,7 +42,7 @@ def preview(source: BinaryIO) -> BinaryIO:
             source.seek(offset)
             best, best_area = source.read(min(size, _MAX_PREVIEW_BYTES)), area
     if best is None:
-        raise Undecodable("unsupported", "The raw file holds no preview picture.")
+        raise Undecodable("no_preview", "The raw file holds no preview picture.")
     return io.BytesIO(best)
 
 

@@ -168,11 +168,11 @@ def test_tiff_shaped_raw_names_its_preview() -> None:
     assert shape(found.thumbnails[800]) == (800, 600)
 
 
-def test_raw_file_without_preview_is_unsupported() -> None:
-    """A raw file without any JPEG inside is listed as unsupported, its hash known."""
+def test_raw_file_without_preview_has_no_thumbnail() -> None:
+    """A raw file without any JPEG inside is listed without a thumbnail, its hash known."""
     found = content(b"II*\0" + bytes(1000), Form(kind=Kind.PHOTO, format="dng"))
     assert found.refusal is not None
-    assert found.refusal.reason == "unsupported"
+    assert found.refusal.reason == "no_preview"
 
 
 def film(path: Path, container: str, codec: str, seconds: int = 4) -> bytes:
