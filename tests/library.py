@@ -87,7 +87,9 @@ class Shelf:
     def album_id(self, path: str, *, root_id: int = 1) -> str:
         """The public id of a folder."""
         rows = self.sql("SELECT uuid FROM folder WHERE root_id = ? AND path = ?", root_id, path.encode())
-        return str(uuid.UUID(bytes=bytes(rows[0][0])))  # type: ignore[arg-type]  # a BLOB
+        uid = rows[0][0]
+        assert isinstance(uid, bytes)
+        return str(uuid.UUID(bytes=uid))
 
     def add(
         self,
@@ -187,7 +189,7 @@ class Shelf:
 async def open_shelf(folder: Path) -> AsyncIterator[Shelf]:
     """An empty library with two roots, Photos and Uploads."""
     for name in ("index", "thumbnails"):
-        migrate(folder / f"{name}.db", name)  # type: ignore[arg-type]  # both are schemas
+        migrate(folder / f"{name}.db", name)
     async with (
         Database.open(folder / "index.db", durability="OFF") as index,
         Database.open(folder / "thumbnails.db", durability="OFF") as thumbnails,

@@ -154,12 +154,14 @@ class Library:
         query = parse_query(wanted.text)
         days = _days(wanted.date_from, wanted.date_to, query)
         tree = None if wanted.album_id is None else await self._tree(wanted.album_id, viewer)
-        if query.nothing:
+        kinds = {kind.value for kind in query.kinds}
+        if query.nothing or (wanted.kind is not None and kinds and wanted.kind not in kinds):
             return None
+        only = wanted.kind or (next(iter(query.kinds)).value if len(kinds) == 1 else None)
         return Conditions(
             match=query.match,
-            kind=wanted.kind,
-            kinds=frozenset(kind.value for kind in query.kinds),
+            kind=only,
+            kinds=frozenset() if only else frozenset(kinds),
             formats=query.formats,
             iso_min=query.iso_min,
             iso_max=query.iso_max,

@@ -28,8 +28,7 @@ _COLUMNS = (
 )
 _JOINS = "JOIN folder AS f ON f.id = a.folder_id LEFT JOIN asset AS l ON l.id = a.live_asset_id AND l.gone_us IS NULL"
 _CHOSEN = f"JOIN asset AS a ON a.id = chosen.row {_JOINS}"
-_SHOWN = {None: "a.shown IN (1, 2)", "photo": "a.shown IN (1, 2) AND a.shown = 1",
-          "video": "a.shown IN (1, 2) AND a.shown = 2", "audio": "a.shown = 3"}  # fmt: skip
+_NUMBERS = {"photo": 1, "video": 2, "audio": 3}
 _KEYS: dict[PhotoSort, tuple[str, ...]] = {
     "date": ("a.date_key",),
     "name": ("a.sort_name", "a.id"),
@@ -192,21 +191,38 @@ def listing(
     viewer: Viewer = None,
 ) -> Listing:
     """The shown assets of one folder, or of the library. `days` are local ones since 1970-01-01, both inclusive."""
-    terms, parameters = [_SHOWN[kind]], list[int | str | bytes]()
+    index = choose_index(sort, kind, in_folder=folder_pk is not None, in_days=days != (None, None))
+    terms, parameters = [shown_term(kind, index)], list[int | str | bytes]()
     if folder_pk is not None:
         terms.append("a.folder_id = ?")
         parameters.append(folder_pk)
     add_days(terms, parameters, days, in_date_order=sort == "date")
     add_viewer(terms, parameters, viewer)
-    counted = (
-        None if kind is not None or folder_pk is not None or days == (None, None) else _count_of_days(days, viewer)
-    )
-    return from_terms("asset AS a", terms, parameters, _KEYS[sort], "a.id", counted=counted)
+    is_by_day = kind is None and folder_pk is None and days != (None, None)
+    counted = _count_of_days(days, viewer) if is_by_day else None
+    return from_terms(f"asset AS a INDEXED BY {index}", terms, parameters, _KEYS[sort], "a.id", counted=counted)
+
+
+def choose_index(sort: PhotoSort, kind: Kinds, *, in_folder: bool = False, in_days: bool = False) -> str:
+    """The index that has the rows in order, or else the fewest rows; without statistics SQLite guesses wrong."""
+    place = "asset_folder" if in_folder else "asset"
+    if kind == "audio" or (kind is not None and sort == "date"):
+        return f"{place}_kind_date"
+    if in_days and not in_folder and sort != "date":
+        return "asset_day"
+    return f"{place}_{sort}"
+
+
+def shown_term(kind: Kinds, index: str) -> str:
+    """The condition that leaves the assets of this kind, photos and videos when none is asked for, in an index's terms."""
+    if index.endswith("kind_date") and kind is not None:
+        return f"a.shown = {_NUMBERS[kind]}"
+    return "a.shown IN (1, 2)" if kind is None else f"a.shown IN (1, 2) AND +a.shown = {_NUMBERS[kind]}"
 
 
 def _count_of_days(days: tuple[int | None, int | None], viewer: Viewer) -> tuple[str, tuple[int | str | bytes, ...]]:
     """Counting by day reads an index only."""
-    terms, parameters = [_SHOWN[None]], list[int | str | bytes]()
+    terms, parameters = ["a.shown IN (1, 2)"], list[int | str | bytes]()
     add_days(terms, parameters, days, in_date_order=False)
     add_viewer(terms, parameters, viewer)
     return f"SELECT count(*) FROM asset AS a INDEXED BY asset_day WHERE {' AND '.join(terms)}", tuple(parameters)  # noqa: S608  # literals
@@ -233,11 +249,6 @@ def from_terms(
         counted=None if counted is None else counted[0],
         counted_parameters=() if counted is None else counted[1],
     )
-
-
-def shown_term(kind: Kinds) -> str:
-    """The condition that leaves the assets of this kind; of photos and videos when none is asked for."""
-    return _SHOWN[kind]
 
 
 def add_days(
@@ -269,8 +280,10 @@ def add_days(
 def add_viewer(terms: list[str], parameters: list[int | str | bytes], viewer: Viewer) -> None:
     """Narrow to the roots that may be seen."""
     if viewer is not None:
-        terms.append(f"a.root_id IN ({placeholders(len(viewer))})")
-        parameters.extend(sorted(viewer))
+        # An empty list would be a condition that no index can serve, which INDEXED BY takes for an error.
+        seen = sorted(viewer) or [-1]
+        terms.append(f"a.root_id IN ({placeholders(len(seen))})")
+        parameters.extend(seen)
 
 
 def version_of(sha256: bytes | None, changed_us: int) -> str:

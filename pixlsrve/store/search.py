@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from pixlsrve.store.assets import Kinds, Viewer, add_days, add_viewer, from_terms, shown_term
+from pixlsrve.store.assets import Kinds, Viewer, add_days, add_viewer, choose_index, from_terms, shown_term
 from pixlsrve.store.database import Queries
 from pixlsrve.store.listing import Listing, placeholders
 
@@ -49,16 +49,26 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True):
 def listing(asked: Conditions) -> Listing:
     """The shown assets that meet all conditions, by date."""
     terms, parameters = list[str](), list[int | str | bytes]()
-    key, source = "a.date_key", "asset AS a"
     if asked.match is not None:
         # CROSS JOIN: the full-text table leads, because its rows come in date order.
         key, source = "s.rowid", "search AS s CROSS JOIN asset AS a ON a.date_key = s.rowid"
         terms.append("s.search MATCH ?")
         parameters.append(asked.match)
-        if asked.album is not None and asked.album.key_bounds is not None and _is_without_audio(asked):
+        if asked.album is not None and asked.album.key_bounds is not None and not _with_audio(asked):
             terms.append("s.rowid BETWEEN ? AND ?")
             parameters.extend(asked.album.key_bounds)
-    _add_kinds(terms, parameters, asked)
+        terms.append(_shown(asked))
+    else:
+        key, source = "a.date_key", "asset AS a"
+        if asked.kind is None and _with_audio(asked):
+            terms.append(_shown(asked))
+        else:
+            index = choose_index("date", asked.kind, in_folder=_is_small(asked.album))
+            source += f" INDEXED BY {index}"
+            terms.append(shown_term(asked.kind, index))
+    if asked.kinds:
+        terms.append(f"a.kind IN ({placeholders(len(asked.kinds))})")
+        parameters.extend(sorted(asked.kinds))
     add_days(terms, parameters, asked.days, in_date_order=True, key=key)
     _add_facts(terms, parameters, asked)
     if asked.album is not None:
@@ -71,19 +81,20 @@ def listing(asked: Conditions) -> Listing:
     return from_terms(source, terms, parameters, (key,), "a.id", counted=counted)
 
 
-def _is_without_audio(asked: Conditions) -> bool:
-    return asked.kind != "audio" and "audio" not in asked.kinds
-
-
-def _add_kinds(terms: list[str], parameters: list[int | str | bytes], asked: Conditions) -> None:
+def _with_audio(asked: Conditions) -> bool:
     """Audio is listed only when asked for, by the parameter or in the query."""
-    if asked.kinds:
-        terms.append(f"a.kind IN ({placeholders(len(asked.kinds))})")
-        parameters.extend(sorted(asked.kinds))
-    if asked.kind is not None or "audio" not in asked.kinds:
-        terms.append(shown_term(asked.kind))
-    else:
-        terms.append("a.shown IN (1, 2, 3)")
+    return asked.kind == "audio" or "audio" in asked.kinds
+
+
+def _shown(asked: Conditions) -> str:
+    """The kinds that may be found, as something to look at in rows that were found by their words or dates."""
+    if asked.kind is not None:
+        return f"+a.shown = {('photo', 'video', 'audio').index(asked.kind) + 1}"
+    return "+a.shown IN (1, 2, 3)" if _with_audio(asked) else "+a.shown IN (1, 2)"
+
+
+def _is_small(album: AlbumTree | None) -> bool:
+    return album is not None and bool(album.path) and album.total_count <= SMALL_ALBUM
 
 
 def _add_facts(terms: list[str], parameters: list[int | str | bytes], asked: Conditions) -> None:
@@ -102,8 +113,8 @@ def _add_album(terms: list[str], parameters: list[int | str | bytes], album: Alb
     terms.append("a.root_id = ?")
     parameters.append(album.root_id)
     if album.path:
-        # The plus sign, where most of the library is below: walk the dates and look, instead of sorting everything.
-        folder = "a.folder_id" if album.total_count <= SMALL_ALBUM else "+a.folder_id"
+        # The plus sign, where much of the library is below: walk the dates and look, instead of sorting everything.
+        folder = "a.folder_id" if _is_small(album) else "+a.folder_id"
         terms.append(f"{folder} IN (SELECT id FROM folder AS b WHERE {_BELOW})")  # noqa: S608  # literals
         parameters.extend(_below(album))
 
@@ -126,7 +137,7 @@ async def key_bounds(db: Queries, album: AlbumTree) -> tuple[int, int]:
 
 async def newest_words(db: Queries, match: str, viewer: Viewer, limit: int) -> list[str]:
     """The words, column by column, of the newest `limit` shown photos and videos that match."""
-    terms, parameters = ["s.search MATCH ?", shown_term(None)], list[int | str | bytes]([match])
+    terms, parameters = ["s.search MATCH ?", "+a.shown IN (1, 2)"], list[int | str | bytes]([match])
     add_viewer(terms, parameters, viewer)
     sql = (
         f"SELECT {', '.join(f's.{column}' for column in _COLUMNS)} FROM search AS s"  # noqa: S608  # literals

@@ -80,5 +80,6 @@ def test_lists_in_memory_are_cut_the_same_way() -> None:
     assert (second.page, third.next_cursor, third.total_pages) == (2, None, 3)
     with pytest.raises(InvalidInput):
         cut(items, str, PageRequest(page=1, limit=10, cursor=first.next_cursor), identity="b")
-    nothing = cut([], str, PageRequest(page=1, limit=10), identity="a")
+    empty: list[str] = []
+    nothing = cut(empty, str, PageRequest(page=1, limit=10), identity="a")
     assert (nothing.items, nothing.total_pages, nothing.next_cursor) == ([], 0, None)

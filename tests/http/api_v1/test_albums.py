@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from conftest import Api
 
 from pixlsrve.model import Kind
+from tests.library_api import Api
 
 SPEC_ALBUM = {
     "id", "name", "path", "photo_count", "cover_photo_id", "cover_thumbnail_url", "created_at", "updated_at",
@@ -108,7 +110,7 @@ async def test_audio_is_listed_only_when_asked_for(filled: Api) -> None:
         ({"cursor": "abc"}, "cursor"),
     ],
 )
-async def test_albums_refuse_bad_parameters(filled: Api, query: dict[str, str], name: str) -> None:
+async def test_albums_refuse_bad_parameters(filled: Api, query: dict[str, Any], name: str) -> None:
     """A parameter out of range is 400 and the details name it (T33)."""
     assert (await filled.refusal("/api/v1/albums", **query))["parameter"] == name
 

@@ -6,10 +6,10 @@ import asyncio
 import hashlib
 
 import pytest
-from conftest import Api
 
 from pixlsrve.model import Kind, RootState
 from tests.library import jpeg
+from tests.library_api import Api
 
 
 async def test_thumbnail_sizes_and_headers(api: Api) -> None:

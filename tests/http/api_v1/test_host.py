@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from conftest import Api
-
 from pixlsrve.model import RootState
+from tests.library_api import Api
 
 
 async def test_discovery_needs_no_token_nearby(api: Api) -> None:

@@ -6,9 +6,9 @@ import os
 from typing import Any
 
 import pytest
-from conftest import Api
 
 from tests.library import jpeg
+from tests.library_api import Api
 
 
 async def test_photo_has_every_field_of_the_specification(api: Api) -> None:
@@ -128,7 +128,13 @@ async def test_cursors_of_other_lists_are_refused(api: Api) -> None:
         api.shelf.add(f"{number}.jpg")
     await api.shelf.settle()
     cursor = (await api.json("/api/v1/photos", limit=1))["pagination"]["next_cursor"]
-    for query in ({"order": "asc"}, {"sort": "name"}, {"kind": "photo"}, {"date_from": "2023-01-01"}):
+    queries: tuple[dict[str, Any], ...] = (
+        {"order": "asc"},
+        {"sort": "name"},
+        {"kind": "photo"},
+        {"date_from": "2023-01-01"},
+    )
+    for query in queries:
         assert (await api.refusal("/api/v1/photos", cursor=cursor, **query))["parameter"] == "cursor"
     for damaged in (cursor[:-2], cursor + "A", "x", "%00", "é", "AAAA" * 50, cursor[::-1]):
         assert (await api.refusal("/api/v1/photos", cursor=damaged))["parameter"] == "cursor"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import Api
 
 from pixlsrve.model import Kind
+from tests.library_api import Api
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ async def test_search_by_days_and_kind(filled: Api) -> None:
         ({"q": "a", "cursor": "zzz"}, "cursor"),
     ],
 )
-async def test_search_refuses_what_makes_no_sense(filled: Api, query: dict[str, str], name: str) -> None:
+async def test_search_refuses_what_makes_no_sense(filled: Api, query: dict[str, Any], name: str) -> None:
     """A search without any filter, or with a senseless one, is 400 and named (T33)."""
     assert (await filled.refusal("/api/v1/photos/search", **query))["parameter"] == name
 
