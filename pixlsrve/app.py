@@ -52,6 +52,7 @@ log = structlog.get_logger(__name__)
 
 MOST_WORKERS = 4
 STEP_LIMIT_S = 15.0
+PLACES_RETRY_S = 3_600.0
 STORAGE_MODE = 0o750
 T = TypeVar("T")
 Report = Callable[[DatabaseDamaged], None]
@@ -235,19 +236,26 @@ class PlaceNames:
         return None if self._places is None else self._places.lookup(latitude, longitude)
 
     async def run(self) -> None:
-        """Open the file, building it where it is missing; then wait to close it."""
-        try:
-            self._places = Places(await _unhurried(lambda: ensure_places(self._data_dir)))
-        except StorageError as error:
-            log.warning("photos are found without their places", cause=error.message)
-            return
-        try:
-            if self.when_there is not None:
-                await self.when_there()
-            await asyncio.Event().wait()
-        finally:
-            places, self._places = self._places, None
-            places.close()
+        """Open the file, building it where it is missing (again in an hour when that fails); close it in the end."""
+        while True:
+            try:
+                places = Places(await _unhurried(lambda: ensure_places(self._data_dir)))
+            except StorageError as error:
+                log.warning("photos are found without their places", cause=error.message, retry_in_s=PLACES_RETRY_S)
+                await asyncio.sleep(PLACES_RETRY_S)
+                continue
+            try:
+                await self._lend(places)
+            finally:
+                self._places = None
+                places.close()
+
+    async def _lend(self, places: Places) -> None:
+        """Answer from the file until cancelled."""
+        self._places = places
+        if self.when_there is not None:
+            await self.when_there()
+        await asyncio.Event().wait()
 
 
 async def _unhurried(job: Callable[[], T]) -> T:

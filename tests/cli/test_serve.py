@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import socket
 import sqlite3
 import subprocess
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -212,7 +212,7 @@ def test_index_damaged_while_running_is_made_again_in_the_same_process(daemon: D
     """T39: damage met at run time ends in a sound index, on the same port, without a restart by hand."""
     path = daemon.data_dir / "index.db"
     daemon.wait_indexed()
-    with closing(sqlite3.connect(path)) as connection:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     with path.open("r+b") as file:
         file.seek(4_096)
@@ -223,3 +223,35 @@ def test_index_damaged_while_running_is_made_again_in_the_same_process(daemon: D
     assert daemon.get("/healthz")[0] == 200
     daemon.stop()
     check(path)
+
+
+@pytest.mark.skipif(not is_root(), reason="mounting needs root")
+def test_full_disk_stops_no_reading_and_needs_no_restart(daemons: StartDaemon, tmp_path: Path) -> None:
+    """T32: with the data directory's disk full everything can be read, and writing goes on when there is room."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting is not possible here")
+    try:
+        daemon = daemons(data_dir=disk / "data").start()
+        token = daemon.token()
+        _fill(disk / "ballast")
+        assert daemon.get("/healthz")[0] == 200
+        assert daemon.get("/api/v1/albums", token)[0] == 200
+        daemon.cli("status")
+        daemon.cli("token", code=1)
+        (disk / "ballast").unlink()
+        daemon.cli("token")
+        assert daemon.stop() == 0
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def _fill(path: Path) -> None:
+    """Write until the disk is full."""
+    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        for size in (65_536, 4_096, 1):
+            with contextlib.suppress(OSError):
+                while True:
+                    file.write(b"x" * size)
