@@ -261,6 +261,7 @@ class PlaceNames:
 async def _unhurried(job: Callable[[], T]) -> T:
     """The result of a long job in a thread that the end of the process does not wait for."""
     loop, result = asyncio.get_running_loop(), Future[T]()
+    result.set_running_or_notify_cancel()  # so that the thread may end it after its waiter has gone
 
     def work() -> None:
         try:
