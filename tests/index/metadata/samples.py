@@ -5,11 +5,10 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Mapping
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from fractions import Fraction
 
 import av
-import numpy as np
 from PIL import Image, TiffImagePlugin
 
 from pixlsrve.index.metadata import read_facts
@@ -65,7 +64,7 @@ def video(form: str = "mp4", codec: str = "mpeg4", metadata: dict[str, str] | No
         assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         for _ in range(frames):
-            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 90, np.uint8), format="rgb24")
+            frame = av.VideoFrame.from_image(Image.new("RGB", (64, 48), (90, 90, 90)))
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return file.getvalue()
@@ -78,7 +77,8 @@ def sound(form: str, codec: str, seconds: int = 2) -> bytes:
         stream = container.add_stream(codec, rate=48000)
         assert isinstance(stream, av.AudioStream)
         stream.bit_rate = 96_000
-        frame = av.AudioFrame.from_ndarray(np.zeros((1, 48000 * seconds), np.int16), format="s16", layout="mono")
+        frame = av.AudioFrame(format="s16", layout="mono", samples=48000 * seconds)
+        frame.planes[0].update(bytes(frame.planes[0].buffer_size))
         frame.sample_rate, frame.time_base = 48000, Fraction(1, 48000)
         context = stream.codec_context
         resampler = av.AudioResampler(context.format.name, context.layout, 48000, context.frame_size or 1024)
@@ -108,8 +108,8 @@ def local_text(result: Facts) -> str | None:
 def clock_text(microseconds: int) -> str:
     """Microseconds since the epoch as text."""
     seconds, micros = divmod(microseconds, 1_000_000)
-    value = np.datetime64(seconds, "s")
-    return f"{value}.{micros:06d}".removesuffix(".000000")
+    value = datetime(1970, 1, 1) + timedelta(seconds=seconds)
+    return f"{value.isoformat()}.{micros:06d}".removesuffix(".000000")
 
 
 def box(kind: bytes, *contents: bytes) -> bytes:
