@@ -19,6 +19,7 @@ class EventType(StrEnum):
     PHOTO_ADDED = "photo.added"
     PHOTO_CHANGED = "photo.changed"
     PHOTO_REMOVED = "photo.removed"
+    ALBUM_CHANGED = "album.changed"
     SCAN_PROGRESS = "scan.progress"
     SCAN_FINISHED = "scan.finished"
     ROOT_STATE = "root.state"

@@ -7,8 +7,10 @@ import os
 from collections.abc import Sequence
 
 from pixlsrve.errors import NotFound
+from pixlsrve.events import EventType
 from pixlsrve.index import identity
 from pixlsrve.index.context import IndexContext
+from pixlsrve.index.identity import uuid_text
 from pixlsrve.index.walk import Listing
 from pixlsrve.media.originals import display_name
 from pixlsrve.media.roots import Root
@@ -100,3 +102,5 @@ class FolderKeeper:
             await folders.relocate(tx, folder, root.id, parent_id, listing.path, names_of(listing.path, root))
             await counts.refresh(tx, [i for i in (folder.id, folder.parent_id, parent_id) if i is not None])
         context.version.bump()
+        data = {"id": uuid_text(folder.uuid), "name": names_of(listing.path, root)[0]}
+        context.bus.publish(EventType.ALBUM_CHANGED, data, root_id=root.id)

@@ -142,10 +142,10 @@ async def put_same_content(tx: Transaction, ids: Iterable[int]) -> None:
 
 
 async def still_as(queries: Queries, rows: Sequence[WorkRow]) -> set[int]:
-    """The ids of those rows whose size and time are still the same in the index."""
-    sql = f"SELECT id, size_bytes, mtime_ns FROM asset WHERE id IN ({marks(rows)}) AND gone_us IS NULL"  # noqa: S608
-    now = {row[0]: (row[1], row[2]) for row in await queries.fetch_all(sql, [row.id for row in rows])}
-    return {row.id for row in rows if now.get(row.id) == (row.size_bytes, row.mtime_ns)}
+    """The ids of those rows that nobody has read since, and whose file is still the same in the index."""
+    sql = f"SELECT id, stage, size_bytes, mtime_ns FROM asset WHERE id IN ({marks(rows)}) AND gone_us IS NULL"  # noqa: S608
+    now = {row[0]: row[1:] for row in await queries.fetch_all(sql, [row.id for row in rows])}
+    return {row.id for row in rows if now.get(row.id) == (row.stage, row.size_bytes, row.mtime_ns)}
 
 
 async def folders_with_stale_words(queries: Queries, folder_id: int, after_id: int, count: int) -> list[int]:
