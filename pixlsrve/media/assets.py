@@ -15,6 +15,7 @@ from datetime import date, datetime
 import msgspec
 
 from pixlsrve.errors import InvalidInput, NotFound
+from pixlsrve.media.expansion import Expansions
 from pixlsrve.media.paging import Page, Pager, PageRequest, cut
 from pixlsrve.media.query import Query, parse_query
 from pixlsrve.media.version import LibraryVersion, VersionedCache
@@ -85,6 +86,7 @@ class Library:
     def __init__(self, index: Database, version: LibraryVersion) -> None:
         self._index = index
         self._pager = Pager(index, version)
+        self._expansions = Expansions(index, version)
         self._facts: VersionedCache[dict[int, RootTotals]] = VersionedCache(version, 32)
         self._has_audio: VersionedCache[bool] = VersionedCache(version, 1)
         self._timelines: VersionedCache[Timeline] = VersionedCache(version, 8)
@@ -93,7 +95,8 @@ class Library:
 
     async def albums(self, asked: PageRequest, *, sort: AlbumSort, viewer: Viewer) -> Page[Album]:
         """A page of all albums, nested ones included."""
-        return await self._pager.page(albums.listing(sort=sort, viewer=viewer), asked, albums.to_album)
+        listing = albums.listing(sort=sort, viewer=viewer)
+        return await self._pager.page(listing, asked, albums.to_album, identity=("albums", sort))
 
     async def album(self, album_id: str, *, viewer: Viewer) -> AlbumDetails:
         """One album. Raises NotFound."""
@@ -106,8 +109,8 @@ class Library:
         """A page of what lies directly in an album. Raises NotFound."""
         album = await self._album(album_id, viewer)
         listing = assets.listing(sort=sort, kind=kind, folder_pk=album.pk)
-        total = album.photo_count if kind is None else None
-        return await self._pager.page(listing, asked, assets.to_asset, total=total)
+        total, identity = album.photo_count if kind is None else None, ("album", album.id, sort, kind)
+        return await self._pager.page(listing, asked, assets.to_asset, identity=identity, total=total)
 
     async def photos(
         self,
@@ -123,7 +126,8 @@ class Library:
         days = _days(date_from, date_to, Query())
         listing = assets.listing(sort=sort, kind=kind, days=days, viewer=viewer)
         total = await self.photo_count(viewer=viewer) if kind is None and days == (None, None) else None
-        return await self._pager.page(listing, asked, assets.to_asset, total=total)
+        identity = ("photos", sort, kind, days)
+        return await self._pager.page(listing, asked, assets.to_asset, identity=identity, total=total)
 
     async def photo(self, asset_id: str, *, viewer: Viewer) -> Asset:
         """One photo, video or audio file. Raises NotFound, also for what is in quarantine."""
@@ -144,7 +148,15 @@ class Library:
         conditions = await self._conditions(wanted, viewer)
         if conditions is None:
             return Page(items=[], page=asked.page, limit=asked.limit, total=0, next_cursor=None)
-        return await self._pager.page(search.listing(conditions), asked, assets.to_asset)
+        total: int | None = None
+        if conditions.match is not None:
+            match, count = await self._expansions.expand(conditions.match)
+            total = count if conditions.is_only_words else None
+            conditions = msgspec.structs.replace(conditions, match=match)
+        identity = ("search", msgspec.structs.astuple(wanted))
+        return await self._pager.page(
+            search.listing(conditions), asked, assets.to_asset, identity=identity, total=total
+        )
 
     async def _conditions(self, wanted: SearchRequest, viewer: Viewer) -> Conditions | None:
         """What the search comes down to; None when nothing can match."""
@@ -228,7 +240,8 @@ class Library:
 
     async def quarantine(self, asked: PageRequest, *, viewer: Viewer) -> Page[Quarantined]:
         """A page of the files that can't be decoded."""
-        return await self._pager.page(quarantine.listing(viewer), asked, quarantine.to_quarantined)
+        listing = quarantine.listing(viewer)
+        return await self._pager.page(listing, asked, quarantine.to_quarantined, identity=("quarantine",))
 
     async def quarantine_count(self, *, viewer: Viewer) -> int:
         """How many files can't be decoded."""

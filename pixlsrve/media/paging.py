@@ -80,13 +80,22 @@ class Pager:
         self._anchors: VersionedCache[list[Key]] = VersionedCache(version, ANCHORS_KEPT)
 
     async def page(
-        self, listing: Listing, asked: PageRequest, make: Callable[[Row], T], *, total: int | None = None
+        self,
+        listing: Listing,
+        asked: PageRequest,
+        make: Callable[[Row], T],
+        *,
+        identity: tuple[object, ...],
+        total: int | None = None,
     ) -> Page[T]:
         """The page of `listing` that `asked` means. `total` is the number of all rows where it is known already.
 
+        `identity` is what the caller asked for, by which a cursor is tied to its list; it stays the same while the
+        library, the caller's rights and the way of reading change.
+
         Raises InvalidInput naming the cursor when it is damaged or belongs to another list or order.
         """
-        check = _check_of(listing, asked.descending)
+        check = _digest(identity, asked.descending)
         if asked.cursor is not None:
             cursor = _parse_cursor(asked.cursor, check, len(listing.key))
             found = await store.rows(
@@ -173,10 +182,6 @@ def cut(items: list[T], key: Callable[[T], str], asked: PageRequest, *, identity
         total=len(items),
         next_cursor=_format_cursor(_Cursor(check, number + 1, (key(part[-1]),))) if has_more else None,
     )
-
-
-def _check_of(listing: Listing, descending: bool) -> bytes:
-    return _digest(listing.identity, descending)
 
 
 def _digest(identity: object, descending: bool) -> bytes:

@@ -214,7 +214,7 @@ def choose_index(sort: PhotoSort, kind: Kinds, *, in_folder: bool = False, in_da
 
 
 def shown_term(kind: Kinds, index: str) -> str:
-    """The condition that leaves the assets of this kind, photos and videos when none is asked for, in an index's terms."""
+    """The condition that leaves the assets of this kind (None: photos and videos), in the terms of an index."""
     if index.endswith("kind_date") and kind is not None:
         return f"a.shown = {_NUMBERS[kind]}"
     return "a.shown IN (1, 2)" if kind is None else f"a.shown IN (1, 2) AND +a.shown = {_NUMBERS[kind]}"

@@ -45,6 +45,11 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True):
     is_only_photos: bool = False
     """Whether nothing but photos and videos is listed at all."""
 
+    @property
+    def is_only_words(self) -> bool:
+        """Whether every document that matches is found, so that counting the documents is enough."""
+        return msgspec.structs.replace(self, match=None) == Conditions(is_only_photos=True)
+
 
 def listing(asked: Conditions) -> Listing:
     """The shown assets that meet all conditions, by date."""
@@ -74,9 +79,8 @@ def listing(asked: Conditions) -> Listing:
     if asked.album is not None:
         _add_album(terms, parameters, asked.album)
     add_viewer(terms, parameters, asked.viewer)
-    is_plain = msgspec.structs.replace(asked, match=None) == Conditions(is_only_photos=True)
     counted = None
-    if asked.match is not None and is_plain:
+    if asked.match is not None and asked.is_only_words:
         counted = ("SELECT count(*) FROM search WHERE search MATCH ?", (asked.match,))
     return from_terms(source, terms, parameters, (key,), "a.id", counted=counted)
 
@@ -133,6 +137,12 @@ async def key_bounds(db: Queries, album: AlbumTree) -> tuple[int, int]:
     )
     row = await db.fetch_one(sql, _below(album))
     return (0, 0) if row is None or row[0] is None else (row[0], row[1])
+
+
+async def words(db: Queries, prefix: str, limit: int) -> list[tuple[str, int]]:
+    """The first `limit` words of the whole library that begin with `prefix`, and how many documents have each."""
+    sql = "SELECT term, doc FROM search_word WHERE term >= ? AND term < ? LIMIT ?"
+    return [(row[0], row[1]) for row in await db.fetch_all(sql, (prefix, prefix + "\U0010ffff", limit))]
 
 
 async def newest_words(db: Queries, match: str, viewer: Viewer, limit: int) -> list[str]:

@@ -49,13 +49,17 @@ async def test_pages_are_slices_of_the_whole_wherever_they_lie(shelf: Shelf, sor
         whole.reverse()
     pager = Pager(shelf.index, shelf.version)
     for number in (1, 2, 20, 21, 22, 31, 32, 40, 41, 42, 59, 60, 61, 62, 63):
-        page = await pager.page(listing, PageRequest(page=number, limit=100, descending=descending), row_id)
+        page = await pager.page(
+            listing, PageRequest(page=number, limit=100, descending=descending), row_id, identity=("test",)
+        )
         assert page.items == whole[(number - 1) * 100 : number * 100], number
         assert page.total == COUNT
         assert (page.next_cursor is None) == (number >= page.total_pages)
         if page.next_cursor is not None:
             after = PageRequest(page=1, limit=100, cursor=page.next_cursor, descending=descending)
-            assert (await pager.page(listing, after, row_id)).items == whole[number * 100 : (number + 1) * 100]
+            assert (await pager.page(listing, after, row_id, identity=("test",))).items == whole[
+                number * 100 : (number + 1) * 100
+            ]
 
 
 async def test_a_change_moves_the_pages_in_the_middle_too(shelf: Shelf) -> None:
@@ -63,9 +67,9 @@ async def test_a_change_moves_the_pages_in_the_middle_too(shelf: Shelf) -> None:
     listing = assets.listing(sort="name", folder_pk=shelf.folder("Many"))
     pager = Pager(shelf.index, shelf.version)
     asked = PageRequest(page=30, limit=100)
-    before = await pager.page(listing, asked, row_id)
+    before = await pager.page(listing, asked, row_id, identity=("test",))
     shelf.sql("DELETE FROM asset WHERE id = (SELECT id FROM asset ORDER BY sort_name, id LIMIT 1)")
-    after = await pager.page(listing, asked, row_id)
+    after = await pager.page(listing, asked, row_id, identity=("test",))
     assert after.items[:-1] == before.items[1:]
     assert after.total == before.total - 1
 

@@ -149,3 +149,25 @@ async def test_suggestions_complete_the_last_word(filled: Api) -> None:
     assert (await filled.json("/api/v1/search/suggest", q="pixel 6x"))["suggestions"] == []
     assert (await filled.json("/api/v1/search/suggest", q=""))["suggestions"] == []
     assert len((await filled.json("/api/v1/search/suggest", q="s", limit=1))["suggestions"]) == 1
+
+
+async def test_cursors_of_searches_outlive_changes(filled: Api) -> None:
+    """New words, and albums that grow, don't break a search that is being scrolled."""
+    summer = filled.shelf.album_id("Summer")
+    queries: tuple[dict[str, Any], ...] = ({"q": "summ"}, {"q": "lisb", "album_id": summer}, {"album_id": summer})
+    for number, query in enumerate(queries):
+        first = await filled.json("/api/v1/photos/search", limit=1, **query)
+        cursor = first["pagination"]["next_cursor"]
+        filled.shelf.add(f"Summer/lisbonne summit{number}.jpg", taken=f"201{number}-01-01T12:00:00")
+        await filled.shelf.settle()
+        rest = await filled.json("/api/v1/photos/search", cursor=cursor, **query)
+        assert len(rest["photos"]) == rest["results_count"] - 1
+
+
+async def test_a_prefix_finds_all_its_words(filled: Api) -> None:
+    """A beginning finds every word that begins so, in the columns that were asked for, few words or many."""
+    for number in range(45):
+        filled.shelf.add(f"Many/longword{chr(97 + number % 26)}{number}.jpg")
+    await filled.shelf.settle()
+    for text, count in (("longword", 45), ("longworda", 2), ("summeri", 1), ("folder:summe", 3), ("place:summe", 0)):
+        assert (await filled.json("/api/v1/photos/search", q=text))["results_count"] == count, text
