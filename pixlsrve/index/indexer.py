@@ -12,6 +12,7 @@ import structlog
 from pixlsrve.errors import PixlsrveError
 from pixlsrve.events import EventType
 from pixlsrve.index.context import IndexContext, now_us
+from pixlsrve.index.disk_trouble import CANT_WRITE, DiskTrouble
 from pixlsrve.index.matching import Matcher
 from pixlsrve.index.pipeline import Pipeline, Readers
 from pixlsrve.index.progress import IndexStatus, Progress
@@ -63,7 +64,10 @@ class Indexer:
         self._wording = wording
         self._scanner = Scanner(context, matcher, wording)
         results = Results(context, wording)
-        self._pipeline = Pipeline(context, readers, results, self.progress, self._relist, parallel=parallel)
+        self._trouble = DiskTrouble()
+        self._pipeline = Pipeline(
+            context, readers, results, self.progress, self._relist, self._trouble, parallel=parallel
+        )
         self._wanted: _Request | None = None
         self._folders: dict[int, set[bytes]] = {}
         self._work = asyncio.Event()
@@ -102,7 +106,12 @@ class Indexer:
             while True:
                 await self._work.wait()
                 self._work.clear()
-                await self._scan_once()
+                try:
+                    await self._scan_once()
+                except CANT_WRITE as error:
+                    self.progress.is_listing = True
+                    await self._trouble.wait(error)
+                    self._work.set()
 
     def _request(self, *, full: bool, accept_removals: bool) -> _Request:
         """The waiting scan request, made if there is none, and at least as thorough as asked."""
@@ -143,15 +152,33 @@ class Indexer:
         if self._wanted is not None:
             request, self._wanted = self._wanted, None
             self._folders.clear()
-            await self._walk(request)
+            try:
+                await self._walk(request)
+            except CANT_WRITE:
+                self._ask_again(request)
+                raise
+            self._trouble.is_over()
         elif self._folders:
             targets, self._folders = self._folders, {}
             session = ScanSession(now_us())
-            await self._scanner.scan_folders(session, targets)
-            await self._freshen_words()
+            try:
+                await self._scanner.scan_folders(session, targets)
+                await self._freshen_words()
+            except CANT_WRITE:
+                self._request(full=False, accept_removals=False)
+                raise
             self._pipeline.wake()
             if 0 < session.files_new + session.files_changed <= PROMPT_FILES:
                 await self._read_promptly()
+
+    def _ask_again(self, failed: _Request) -> None:
+        """A walk that could not be written down is made again under its number, with what was asked for since."""
+        later = self._wanted
+        session = ScanSession(now_us(), failed.session.accept_removals, failed.session.scan_id)
+        self._wanted = _Request(session, full=failed.full, done=failed.done)
+        if later is not None:
+            self._wanted.full |= later.full
+            self._wanted.session.accept_removals |= later.session.accept_removals
 
     async def _walk(self, request: _Request) -> None:
         """Walk all roots, and say what came of it."""

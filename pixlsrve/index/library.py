@@ -13,6 +13,7 @@ import structlog
 from pixlsrve.index.context import now_us
 from pixlsrve.media.roots import Root, Roots, unique_names
 from pixlsrve.model import RootState
+from pixlsrve.store import folders
 from pixlsrve.store import roots as rows
 from pixlsrve.store.database import Database
 from pixlsrve.store.roots import RootRow
@@ -96,8 +97,11 @@ async def _join_index(index: Database, roots: Sequence[Root]) -> None:
     for root in roots:
         state, root.last_scan_us = states[root.id]
         root.state = RootState(state)
+        root.absent_mounts = await folders.absent_mounts(index, root.id)
         if not await asyncio.to_thread(root.path.is_dir):
             root.state = RootState.OFFLINE
+            async with index.transaction() as tx:
+                await rows.set_state(tx, root.id, root.state.value)
             log.warning("root is not there", root=str(root.path), remedy="connect the disk or correct the settings")
     for root_id in states.keys() - {root.id for root in roots}:
         async with index.transaction() as tx:

@@ -38,6 +38,9 @@ class Judge:
     async def judge(self, session: ScanSession, root: Root) -> None:
         """Settle what `session` did not find in `root`."""
         vanished = sorted(session.vanished.get(root.id, set()) - session.settled)
+        if session.ignored:
+            await self._remove(session, root, [i for i in vanished if i in session.ignored], are_losses=False)
+            vanished = [i for i in vanished if i not in session.ignored]
         if vanished:
             vanished = await self._without_slow_moves(session, vanished)
         missing = await files.missing_in(self._context.index, root.id)
@@ -158,7 +161,7 @@ class Judge:
         context.bus.publish(EventType.PHOTO_REMOVED, {"id": uuid_text(copy.uuid)}, root_id=copy.root_id)
         context.bus.publish(EventType.PHOTO_CHANGED, {"id": uuid_text(row.uuid)}, root_id=copy.root_id)
 
-    async def _remove(self, session: ScanSession, root: Root, vanished: list[int]) -> None:
+    async def _remove(self, session: ScanSession, root: Root, vanished: list[int], *, are_losses: bool = True) -> None:
         """Hide assets whose files were removed; they are kept for a while in case they come back."""
         context = self._context
         for start in range(0, len(vanished), CHUNK):
@@ -171,7 +174,7 @@ class Judge:
                 await folders.forget_signatures(tx, touched)
                 await repair(tx, self._wording, [row.id for row in rows])
                 await counts.refresh(tx, touched)
-                if not session.accept_removals:
+                if are_losses and not session.accept_removals:
                     await root_rows.add_loss(tx, root.id, now_us(), len(rows))
             context.version.bump()
             session.files_removed += len(rows)

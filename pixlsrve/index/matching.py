@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -109,9 +110,9 @@ class Matcher:
 
 
 def _differs(path: Path, row: FileRow) -> bool:
-    """Whether the file at `path` is absent or not of the asset's size and time."""
+    """Whether the file at `path` is absent or not of the asset's size and time; False where that can't be told."""
     try:
         status = path.lstat()
-    except OSError:
-        return True
+    except OSError as error:
+        return error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
     return (status.st_size, status.st_mtime_ns) != (row.size_bytes, row.mtime_ns)

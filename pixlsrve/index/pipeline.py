@@ -8,8 +8,8 @@ from typing import Protocol
 
 import structlog
 
-from pixlsrve.errors import StorageError, StorageFull
 from pixlsrve.index.context import IndexContext, now_us
+from pixlsrve.index.disk_trouble import CANT_WRITE, DiskTrouble
 from pixlsrve.index.opening import Gone, Offline, Opened, is_as_listed, opened
 from pixlsrve.index.progress import Progress
 from pixlsrve.index.results import Results
@@ -24,7 +24,6 @@ CONTENTS_AT_ONCE = 64
 NEWEST = (1 << 63) - 1
 COUNT_EVERY_S = 2.0
 ENSURE_ROUNDS = 6
-FULL_DISK_PAUSE_S = 5.0
 
 
 class Readers(Protocol):
@@ -56,6 +55,7 @@ class Pipeline:
         results: Results,
         progress: Progress,
         relist: Relist,
+        trouble: DiskTrouble,
         *,
         parallel: int,
     ) -> None:
@@ -69,6 +69,7 @@ class Pipeline:
         self._busy: dict[int, asyncio.Future[None]] = {}
         self._finished: asyncio.Queue[tuple[WorkRow, Content | None]] = asyncio.Queue(CONTENTS_AT_ONCE * 2)
         self._is_dirty = False
+        self._trouble = trouble
 
     def wake(self) -> None:
         """There may be something to read."""
@@ -190,7 +191,7 @@ class Pipeline:
                     if not is_as_listed(file, row):
                         self._relist(row.root_id, row.folder_path)
                     elif isinstance(content, Refusal):
-                        await self._results.put_headers([(row, content)])
+                        await self._refuse(row, content)
                     else:
                         return row, content
                 elif isinstance(file, Gone):
@@ -198,10 +199,14 @@ class Pipeline:
                 elif isinstance(file, Offline):
                     return None
                 elif isinstance(file, Refusal):
-                    await self._results.put_headers([(row, file)])
+                    await self._refuse(row, file)
         finally:
             done()
         return None
+
+    async def _refuse(self, row: WorkRow, refusal: Refusal) -> None:
+        """Note that a file could not be read."""
+        await self._patiently(lambda: self._results.put_headers([(row, refusal)]))
 
     async def _content_of(self, row: WorkRow, fd: int, *, interactive: bool) -> Content | Refusal | None:
         """Hash first where that may be enough: a touched file is not decoded again, a refused one never."""
@@ -248,12 +253,10 @@ class Pipeline:
         while True:
             try:
                 await commit()
-            except (StorageFull, StorageError) as error:
-                if error.reason == "database_damaged":
-                    raise
-                log.warning("the index can't be written", error=error.message, retry_in_s=FULL_DISK_PAUSE_S)
-                await asyncio.sleep(FULL_DISK_PAUSE_S)
+            except CANT_WRITE as error:
+                await self._trouble.wait(error)
             else:
+                self._trouble.is_over()
                 return
 
     async def _keep_count(self) -> None:

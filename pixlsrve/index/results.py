@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import msgspec
+import structlog
 
 from pixlsrve.events import EventType
 from pixlsrve.index.context import IndexContext
@@ -21,6 +22,8 @@ from pixlsrve.store import counts, files, stages, thumbnails, words
 from pixlsrve.store.database import Transaction
 from pixlsrve.store.date_key import date_key
 from pixlsrve.store.stages import FactsRow, WorkRow
+
+log = structlog.get_logger(__name__)
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Facts)
@@ -53,6 +56,13 @@ class Results:
             await repair(tx, self._wording, [row.id for row in good if row.pair_key])
             await counts.refresh(tx, {row.folder_id for row, _, _ in fresh})
         self._context.version.bump()
+        self._report([(row, item) for row, item in refused if row.refusal_reason != item.reason])
+
+    def _report(self, refused: Sequence[tuple[WorkRow, Refusal]]) -> None:
+        """One line in the log for each file that went into quarantine."""
+        for row, item in refused:
+            path = f"{self._context.roots.get(row.root_id).name}/{display_name(row.path)}"
+            log.warning("file is in quarantine", file=path, reason=item.reason, cause=item.message)
 
     def _places(self, facts: Sequence[Facts | Refusal]) -> list[str | None]:
         """The names of the places; also warms the cache that the wording asks next."""
@@ -121,6 +131,7 @@ class Results:
             await repair(tx, self._wording, [row.id for row in hidden])
             await counts.refresh(tx, {row.folder_id for row in hidden})
         self._context.version.bump()
+        self._report([(row, item) for row, item, hides in verdicts if hides])
         silent = {row.id for row in hidden}
         for row, _ in fresh:
             if row.id not in silent and row.refusal_reason is None:

@@ -24,6 +24,8 @@ class ScanSession:
     """Folders that were not there, by root id."""
     settled: set[int] = field(default_factory=set)
     """Assets that were found at a new place after all."""
+    ignored: set[int] = field(default_factory=set)
+    """Vanished assets whose file is where it was, and passed over now."""
     walked_roots: set[int] = field(default_factory=set)
     """Roots that were walked as a whole."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import stat
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -14,10 +15,13 @@ import structlog
 
 from pixlsrve.index.ignore import IGNORE_FILE, IGNORE_FILE_MAX_BYTES, NOMEDIA, IgnoreRules, is_hidden
 from pixlsrve.index.metadata import EXTENSIONS
+from pixlsrve.media.beneath import open_beneath
+from pixlsrve.media.originals import display_name
 from pixlsrve.model import Kind
 
 log = structlog.get_logger(__name__)
 
+_RULE_FILES = (NOMEDIA, IGNORE_FILE)
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
 
@@ -48,7 +52,7 @@ class Listing(NamedTuple):
 
 
 class RootGone(Exception):
-    """The root itself can't be opened."""
+    """The root itself can't be opened or listed."""
 
 
 def walk(
@@ -57,7 +61,7 @@ def walk(
     """List `start` (relative to `root`) and every folder below, parents first.
 
     `known` maps folder paths to their last signatures; a folder whose signature is unchanged comes without entries.
-    Raises RootGone when `root` can't be opened.
+    Raises RootGone when `root` can't be opened or listed.
     """
     try:
         root_fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -113,10 +117,17 @@ def _rules_above(root_fd: int, path: bytes, excluded: frozenset[str]) -> IgnoreR
 def _read_rules(root_fd: int, path: bytes, rules: IgnoreRules) -> IgnoreRules | None:
     """`rules` with those of the folder at `path`; None when the folder asks not to be listed."""
     with suppress(OSError), _open_folder(root_fd, path) as fd:
-        with os.scandir(fd) as found:
-            names = {item.name for item in found}
-        return _with_local_rules(fd, os.fsdecode(path), names, rules)
+        return _with_local_rules(fd, os.fsdecode(path), {name for name in _RULE_FILES if _is_in(fd, name)}, rules)
     return rules
+
+
+def _is_in(fd: int, name: str) -> bool:
+    """Whether an open folder has an entry of this name."""
+    try:
+        os.stat(name, dir_fd=fd, follow_symlinks=False)
+    except OSError:
+        return False
+    return True
 
 
 def _with_local_rules(fd: int, folder: str, names: set[str], rules: IgnoreRules) -> IgnoreRules | None:
@@ -125,19 +136,31 @@ def _with_local_rules(fd: int, folder: str, names: set[str], rules: IgnoreRules)
         return None
     if IGNORE_FILE not in names:
         return rules
+    data = _read_ignore_file(fd)
+    if data is None:
+        return rules
+    text = data.decode("utf-8", "replace")
+    return rules.with_file(folder, text) if text.strip() else None
+
+
+def _read_ignore_file(fd: int) -> bytes | None:
+    """The ignore file of an open folder; None for one that is no regular file or can't be read."""
     try:
         file_fd = os.open(IGNORE_FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=fd)
     except OSError:
-        return rules
-    with os.fdopen(file_fd, "rb") as file:
-        text = file.read(IGNORE_FILE_MAX_BYTES).decode("utf-8", "replace")
-    return rules.with_file(folder, text) if text.strip() else None
+        return None
+    try:
+        return os.read(file_fd, IGNORE_FILE_MAX_BYTES) if stat.S_ISREG(os.fstat(file_fd).st_mode) else None
+    except OSError:
+        return None
+    finally:
+        os.close(file_fd)
 
 
 @contextmanager
 def _open_folder(root_fd: int, path: bytes) -> Iterator[int]:
-    """A descriptor of the folder at `path`, links not followed."""
-    fd = os.open(path or b".", _FOLDER_FLAGS, dir_fd=root_fd)
+    """A descriptor of the folder at `path`, links not followed anywhere on the way."""
+    fd = open_beneath(root_fd, path, _FOLDER_FLAGS) if path else os.open(b".", _FOLDER_FLAGS, dir_fd=root_fd)
     try:
         yield fd
     finally:
@@ -158,9 +181,11 @@ def _list_folder(
                 return None
             entries, folders = _sort_out(found, os.fsdecode(path), local, status.st_dev)
     except OSError as error:
+        if not path:
+            raise RootGone(str(error)) from error
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
             return None
-        log.warning("folder can't be read", folder=os.fsdecode(path).encode("utf-8", "replace"), error=error.strerror)
+        log.warning("folder can't be read", folder=display_name(path), error=error.strerror)
         return Listing(path, 0, 0, b"", None, [], is_readable=False), rules
     signature = _signature(entries, folders, local.digest)
     fresh = None if known.get(path) == signature else entries

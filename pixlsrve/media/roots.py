@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from pixlsrve.errors import NotFound
+from pixlsrve.errors import NotFound, Unavailable
 from pixlsrve.media.originals import OpenRoot
 from pixlsrve.model import RootState
 
@@ -25,6 +25,12 @@ class Root:
     state: RootState = RootState.ONLINE
     last_scan_us: int | None = None
     """When a walk of the whole root last ended, microseconds since the epoch."""
+    absent_mounts: set[bytes] = field(default_factory=set)
+    """Folders below it (relative paths) whose own disk is not there."""
+
+    def is_offline_at(self, relative: bytes) -> bool:
+        """Whether what was at a path below the root may come back with a disk."""
+        return self.state is RootState.OFFLINE or any(relative.startswith(path + b"/") for path in self.absent_mounts)
 
 
 class Roots:
@@ -49,14 +55,21 @@ class Roots:
     async def open_original(self, root_id: int, relative: bytes) -> int:
         """A read-only descriptor of the file at `relative` below the root, to be closed by the caller.
 
-        Raises Unavailable (reason offline) when the root is not there, NotFound when the file is gone.
+        Raises Unavailable (reason offline) when the root or the file's own disk is not there, NotFound when the file
+        is gone.
         """
         return await asyncio.to_thread(self.open_original_blocking, root_id, relative)
 
     def open_original_blocking(self, root_id: int, relative: bytes) -> int:
         """`open_original` for threads."""
-        with OpenRoot(self.get(root_id).path) as opened:
-            return opened.open_file(relative)
+        root = self.get(root_id)
+        try:
+            with OpenRoot(root.path) as opened:
+                return opened.open_file(relative)
+        except NotFound:
+            if root.is_offline_at(relative):
+                raise Unavailable("The disk that holds this file is not there just now.", reason="offline") from None
+            raise
 
 
 def unique_names(paths: Iterable[Path]) -> list[str]:

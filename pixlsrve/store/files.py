@@ -223,7 +223,8 @@ async def restore_shown(tx: Transaction, ids: Iterable[int]) -> None:
     """Show assets again that had been hidden as gone."""
     sql = """
         UPDATE asset SET shown = CASE WHEN live_of IS NOT NULL THEN 0
-            WHEN refusal_reason NOT IN ('no_preview', 'needs_memory') THEN 0 WHEN kind = 'photo' THEN 1 WHEN kind = 'video' THEN 2 ELSE 3 END
+            WHEN refusal_reason NOT IN ('no_preview', 'needs_memory') THEN 0
+            WHEN kind = 'photo' THEN 1 WHEN kind = 'video' THEN 2 ELSE 3 END
         WHERE id = ? AND gone_us IS NULL
     """
     await tx.execute_many(sql, ((i,) for i in ids))
@@ -288,12 +289,7 @@ async def forget_old(tx: Transaction, before_us: int, count: int) -> list[int]:
 
 async def retry_unreadable(tx: Transaction) -> None:
     """Give files another try that could not be opened last time."""
-    sql = """
-        UPDATE asset SET stage = 0, refusal_reason = NULL, refusal_message = NULL,
-            shown = CASE kind WHEN 'photo' THEN 1 WHEN 'video' THEN 2 ELSE 3 END
-        WHERE refusal_reason = 'unreadable' AND gone_us IS NULL
-    """
-    await tx.execute(sql)
+    await tx.execute("UPDATE asset SET stage = 0 WHERE refusal_reason = 'unreadable' AND gone_us IS NULL")
 
 
 async def reread_all(tx: Transaction) -> None:

@@ -72,6 +72,25 @@ async def by_uuid(queries: Queries, uuid: bytes) -> tuple[int, int, bytes, int |
     return None if row is None else (row[0], row[1], row[2], row[3])
 
 
+async def mounts(queries: Queries, root_id: int) -> set[bytes]:
+    """Paths of a root's folders that were on another disk than the one above them when they were last seen."""
+    sql = """
+        SELECT below.path FROM folder AS below JOIN folder AS above ON above.id = below.parent_id
+        WHERE below.root_id = ? AND below.gone_us IS NULL AND (below.is_offline > above.is_offline
+            OR (below.device <> above.device AND below.device <> 0 AND above.device <> 0))
+    """
+    return {row[0] for row in await queries.fetch_all(sql, (root_id,))}
+
+
+async def absent_mounts(queries: Queries, root_id: int) -> set[bytes]:
+    """Paths of a root's mounts that are not there just now."""
+    sql = """
+        SELECT below.path FROM folder AS below JOIN folder AS above ON above.id = below.parent_id
+        WHERE below.root_id = ? AND below.gone_us IS NULL AND below.is_offline > above.is_offline
+    """
+    return {row[0] for row in await queries.fetch_all(sql, (root_id,))}
+
+
 async def insert(
     tx: Transaction,
     uuid: bytes,
