@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 
 import pytest
+import yarl
 
 from pixlsrve.model import Kind, RootState
 from tests.library import jpeg
@@ -219,8 +220,6 @@ async def test_motion_photo_gives_the_film_inside(api: Api) -> None:
 
 async def test_paths_in_place_of_ids_are_path_traversal(api: Api) -> None:
     """`..%2f` where an id is expected is 400 PATH_TRAVERSAL (T19)."""
-    import yarl
-
     for path in ("/api/v1/photos/..%2f..%2fetc%2fpasswd/full", "/api/v1/photos/%2e%2e%5cx"):
         headers = {"Authorization": "Bearer member"}
         async with api.client.get(yarl.URL(api.base + path, encoded=True), headers=headers) as answer:

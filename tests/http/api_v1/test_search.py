@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yarl
 
 from pixlsrve.model import Kind
 from tests.library_api import Api
@@ -171,3 +172,19 @@ async def test_a_prefix_finds_all_its_words(filled: Api) -> None:
     await filled.shelf.settle()
     for text, count in (("longword", 45), ("longworda", 2), ("summeri", 1), ("folder:summe", 3), ("place:summe", 0)):
         assert (await filled.json("/api/v1/photos/search", q=text))["results_count"] == count, text
+
+
+@pytest.mark.parametrize("raw", ["%ff", "%ed%a0%80", "%00", "a%00b", "%f0%9f%98", "+%2B+", "%"])
+async def test_bytes_that_are_no_text_are_a_search_too(filled: Api, raw: str) -> None:
+    """What a URL can hold is answered or refused, never a failure of ours (T33)."""
+    headers = {"Authorization": "Bearer member"}
+    for path in (
+        "photos/search?q=",
+        "search/suggest?q=",
+        "photos?cursor=",
+        "photos/search?q=a&album_id=",
+        "photos?date_from=",
+    ):
+        url = yarl.URL(f"{filled.base}/api/v1/{path}{raw}", encoded=True)
+        async with filled.client.get(url, headers=headers) as answer:
+            assert answer.status in (200, 400, 404), path
