@@ -96,6 +96,7 @@ class Indexer:
     async def run(self) -> None:
         """Scan, watch and read until cancelled."""
         self._request(full=False, accept_removals=False)
+        await self._pipeline.reopen_all_lost()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._pipeline.run(), name="pipeline")
             tasks.create_task(self._tell_progress(), name="progress")

@@ -13,8 +13,8 @@ from pixlsrve.index.disk_trouble import CANT_WRITE, DiskTrouble
 from pixlsrve.index.opening import Gone, Offline, Opened, is_as_listed, opened
 from pixlsrve.index.progress import Progress
 from pixlsrve.index.results import Results
-from pixlsrve.model import Content, Facts, Refusal
-from pixlsrve.store import stages
+from pixlsrve.model import THUMBNAIL_SIZES_PX, Content, Facts, Refusal
+from pixlsrve.store import stages, thumbnails
 from pixlsrve.store.stages import WorkRow
 
 log = structlog.get_logger(__name__)
@@ -97,13 +97,30 @@ class Pipeline:
             while asset_id in self._busy:
                 await asyncio.shield(self._busy[asset_id])
             rows = await stages.work_rows(self._context.index, [asset_id])
-            if not rows or rows[0].stage == 2:
+            if not rows or (rows[0].stage == 2 and not await self._reopen_lost(rows[0])):
                 return
+            rows = [row._replace(stage=1, has_thumbnail=0) if row.stage == 2 else row for row in rows]
             if rows[0].stage == 0:
                 await self._read_headers(rows, interactive=True)
             elif (found := await self._read_content(rows[0], interactive=True)) is not None:
                 await self._results.put_contents([found])
                 self._is_dirty = True
+
+    async def reopen_all_lost(self) -> None:
+        """After the thumbnails were lost as a whole, have them made again."""
+        if await thumbnails.is_empty(self._context.thumbnails):
+            async with self._context.index.transaction() as tx:
+                await stages.reopen_all(tx)
+
+    async def _reopen_lost(self, row: WorkRow) -> bool:
+        """Whether an asset that should have thumbnails has none, and is to be read again."""
+        if not row.has_thumbnail or row.sha256 is None:
+            return False
+        if await thumbnails.find(self._context.thumbnails, row.sha256, max(THUMBNAIL_SIZES_PX)) is not None:
+            return False
+        async with self._context.index.transaction() as tx:
+            await stages.reopen(tx, row.id)
+        return True
 
     # Headers
 

@@ -181,3 +181,13 @@ async def unnamed(queries: Queries, after_id: int, count: int) -> list[tuple[int
 async def set_places(tx: Transaction, rows: Iterable[tuple[str, int]]) -> None:
     """Readable places: label, asset id."""
     await tx.execute_many("UPDATE asset SET place = ? WHERE id = ?", rows)
+
+
+async def reopen(tx: Transaction, asset_id: int) -> None:
+    """An asset whose thumbnails were lost: its content is to be read again."""
+    await tx.execute("UPDATE asset SET stage = 1, has_thumbnail = 0 WHERE id = ? AND stage = 2", (asset_id,))
+
+
+async def reopen_all(tx: Transaction) -> None:
+    """The same for all of them."""
+    await tx.execute("UPDATE asset SET stage = 1, has_thumbnail = 0 WHERE has_thumbnail = 1 AND gone_us IS NULL")

@@ -57,3 +57,8 @@ async def put(tx: Transaction, rows: Iterable[tuple[bytes, int, bytes]]) -> None
 async def remove(tx: Transaction, sha256s: Iterable[bytes]) -> None:
     """Forget the thumbnails of these contents."""
     await tx.execute_many("DELETE FROM thumbnail WHERE sha256 = ?", [(sha256,) for sha256 in sha256s])
+
+
+async def is_empty(thumbnails: Queries) -> bool:
+    """Whether no thumbnail is kept at all."""
+    return await thumbnails.fetch_one("SELECT 1 FROM thumbnail LIMIT 1") is None
