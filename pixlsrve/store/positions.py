@@ -20,13 +20,13 @@ class Box(NamedTuple):
 
 
 class Place(NamedTuple):
-    """`count` photos around one position, one of them by its id."""
+    """`number` photos around one position, one of them by its id."""
 
     asset_id: AssetId
     version: str
     latitude: float
     longitude: float
-    count: int
+    number: int
 
 
 async def count(db: Queries, box: Box, viewer: Viewer) -> int:

@@ -129,7 +129,7 @@ async def get_map(request: web.Request) -> web.Response:
             place.asset_id,
             place.latitude,
             place.longitude,
-            place.count,
+            place.number,
             answers.thumbnail_url(place.asset_id, place.version),
         )
         for place in found.places
