@@ -1,0 +1,142 @@
+"""Cached thumbnails over HTTP against nginx: `python -m benchmarks.thumbnails_http [--size medium]`.
+
+Prints JSON. The daemon checks a bearer token and answers with the rate-limit headers; nginx has one worker and serves
+the same bytes as plain files without asking anything. Both are pinned to one processor, wrk (keep-alive, one thread) to
+another, and they take turns. `memory` cycles over as many pictures as the daemon keeps in memory, `database` over more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks import harness
+from benchmarks.harness import Daemon
+
+NGINX = """
+worker_processes 1;
+worker_cpu_affinity {mask};
+daemon off;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log;
+events {{ worker_connections 1024; }}
+http {{
+  access_log off;
+  sendfile on;
+  tcp_nopush on;
+  keepalive_requests 1000000000;
+  types {{ image/jpeg jpg; }}
+  client_body_temp_path {folder}/body;
+  proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi;
+  scgi_temp_path {folder}/scgi;
+  server {{ listen 127.0.0.1:{port}; root {folder}/files; }}
+}}
+"""
+LUA = """
+local paths, headers, at = {}, {}, 0
+function init(args)
+  for line in io.lines(args[1]) do paths[#paths + 1] = line end
+  if args[2] then headers["Authorization"] = "Bearer " .. args[2] end
+end
+function request()
+  at = at % #paths + 1
+  return wrk.format("GET", paths[at], headers)
+end
+function done(summary)
+  local wrong = summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.timeout
+  io.write(string.format("RESULT %f %d\\n", summary.requests / summary.duration * 1e6, wrong))
+end
+"""
+PORT = 18_974
+
+
+def photo_ids(daemon: Daemon, token: str, count: int) -> list[str]:
+    """The ids of all photos."""
+    ids: list[str] = []
+    cursor = ""
+    while len(ids) < count:
+        page = json.loads(daemon.get(f"photos?limit=500{cursor}", token))
+        ids += [photo["id"] for photo in page["photos"]]
+        cursor = f"&cursor={page['pagination']['next_cursor']}"
+    return ids
+
+
+@contextlib.contextmanager
+def nginx(folder: Path, cpu: int) -> Iterator[str]:
+    """nginx over `folder / "files"`; its URL."""
+    text = NGINX.format(folder=folder, port=PORT, mask=f"{1 << cpu:b}".zfill(os.cpu_count() or 1))
+    (folder / "nginx.conf").write_text(("user root;\n" if os.geteuid() == 0 else "") + text)
+    process = subprocess.Popen(["nginx", "-c", str(folder / "nginx.conf")])
+    try:
+        yield f"http://127.0.0.1:{PORT}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def wrk(url: str, paths: Path, seconds: int, connections: int, cpu: int, token: str = "") -> float:
+    """Requests a second."""
+    lua = paths.with_name("cycle.lua")
+    lua.write_text(LUA)
+    command = ["taskset", "-c", str(cpu), "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(lua), url]
+    done = subprocess.run(
+        [*command, "--", str(paths), *([token] if token else [])], check=True, capture_output=True, text=True
+    )
+    found = re.search(r"RESULT (\S+) (\d+)", done.stdout)
+    assert found, done.stdout
+    assert found[2] == "0", done.stdout
+    return float(found[1])
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = harness.parser(__doc__)
+    parser.add_argument("--size", default="medium", choices=("small", "medium", "large"))
+    parser.add_argument("--photos", type=int, default=2_000)
+    parser.add_argument("--in-memory", type=int, default=300)
+    parser.add_argument("--seconds", type=int, default=4)
+    parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    with harness.scratch() as folder, contextlib.ExitStack() as stack:
+        harness.make_photos(folder / "photos", arguments.photos, (1024, 768))
+        limits = {"RATE_LIMITS__THUMBNAILS": "999999999/minute"}
+        daemon = stack.enter_context(harness.serving(folder / "data", folder / "photos", cpu=0, **limits))
+        daemon.wait_idle(photos=arguments.photos)
+        token = daemon.token()
+        url = stack.enter_context(nginx(folder, 0))
+        (folder / "files").mkdir()
+        ours, theirs, total = [], [], 0
+        for asset_id in photo_ids(daemon, token, arguments.photos):
+            path = f"photos/{asset_id}/thumbnail?size={arguments.size}"
+            body = daemon.get(path, token)
+            total += len(body)
+            (folder / "files" / f"{asset_id}.jpg").write_bytes(body)
+            ours.append(f"/api/v1/{path}")
+            theirs.append(f"/{asset_id}.jpg")
+        found = {}
+        for name, count in (("memory", arguments.in_memory), ("database", arguments.photos)):
+            (folder / "ours.txt").write_text("\n".join(ours[:count]))
+            (folder / "theirs.txt").write_text("\n".join(theirs[:count]))
+            options = (arguments.seconds, arguments.connections, 1)
+            wrk(daemon.url, folder / "ours.txt", 1, arguments.connections, 1, token)
+            paces = harness.rounds(
+                arguments.rounds,
+                pixlsrve=lambda options=options: wrk(daemon.url, folder / "ours.txt", *options, token),  # type: ignore[misc]  # bound now
+                nginx=lambda options=options: wrk(url, folder / "theirs.txt", *options),  # type: ignore[misc]  # bound now
+            )
+            ratios = [mine / other for mine, other in zip(paces["pixlsrve"], paces["nginx"], strict=True)]
+            pace = {which: harness.median(values, 0) for which, values in paces.items()}
+            found[name] = {"pictures": count, "requests_per_s": pace, "times_nginx": harness.median(ratios)}
+    harness.report(size=arguments.size, mean_bytes=total // arguments.photos, **found, wanted={"times_nginx": 0.5})
+
+
+if __name__ == "__main__":
+    main()
