@@ -147,3 +147,73 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     account_id: str | None = None
     roots: frozenset[int] | None = None
     """The library roots that may be seen; None for all of them."""
+
+
+class LibraryAccess(StrEnum):
+    """How much of the library an account may see."""
+
+    ALL = "all"
+    SOME = "some"
+    """The roots that an admin has named."""
+    NONE = "none"
+    """Its own devices only: what people who register themselves get."""
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """A person, without the password. Times in microseconds since the Unix epoch."""
+
+    id: int
+    """The small number that /pisync shows."""
+    uuid: str
+    username: str
+    role: Role
+    library: LibraryAccess
+    roots: frozenset[int] = frozenset()
+    """The library roots that may be seen where `library` is SOME."""
+    has_password: bool = True
+    generation: int = 0
+    """Access tokens of an older one are void."""
+    created_us: int
+    last_login_us: int | None = None
+    removed_us: int | None = None
+
+
+class Device(msgspec.Struct, frozen=True, kw_only=True):
+    """A paired device. Times in microseconds since the Unix epoch."""
+
+    id: int
+    """The small number that /pisync shows."""
+    uuid: str
+    name: str
+    type: str
+    role: Role
+    """A household device's; where there is an account, its role applies."""
+    account_id: int | None = None
+    """The owner's `Account.id`; None for the household's."""
+    paired_us: int
+    last_seen_us: int | None = None
+    revoked_us: int | None = None
+
+
+class SubjectKind(StrEnum):
+    """What a credential may belong to; the first half of a token's subject."""
+
+    DEVICE = "device"
+    ACCOUNT = "account"
+
+
+class Subject(msgspec.Struct, frozen=True):
+    """Whose a credential is. `id` is the row's number, never the UUID."""
+
+    kind: SubjectKind
+    id: int
+
+    @property
+    def device_id(self) -> int | None:
+        """The device's number, None for an account."""
+        return self.id if self.kind is SubjectKind.DEVICE else None
+
+    @property
+    def account_id(self) -> int | None:
+        """The account's number, None for a device."""
+        return self.id if self.kind is SubjectKind.ACCOUNT else None
