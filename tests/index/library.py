@@ -125,7 +125,7 @@ async def running_library(data_dir: Path, *photos: Path, settle: bool = True) ->
     async with contextlib.AsyncExitStack() as stack:
         databases = {}
         for name in ("state", "index", "thumbnails"):
-            migrate(data_dir / f"{name}.db", name)  # type: ignore[arg-type]  # the three schemas
+            migrate(data_dir / f"{name}.db", name)
             opened = Database.open(data_dir / f"{name}.db", durability="NORMAL")
             databases[name] = await stack.enter_async_context(opened)
         roots = await open_roots(databases["state"], databases["index"], [str(p) for p in photos], str(storage))
@@ -134,7 +134,7 @@ async def running_library(data_dir: Path, *photos: Path, settle: bool = True) ->
             roots=roots,
             bus=EventBus(),
             version=LibraryVersion(),
-            places=NoPlaces(),  # type: ignore[arg-type]  # has what is used
+            places=NoPlaces(),
             zone=host_zone(),
             id_secret=b"s" * 32,
         )

@@ -176,7 +176,7 @@ async def test_deadline(photo: Path, opened: Opener) -> None:
 
 async def test_memory_cap(photo: Path, opened: Opener) -> None:
     """A header that makes the decoder take more memory than allowed costs that file only (T25)."""
-    data = photo.read_bytes()  # noqa: ASYNC240 - a small file
+    data = photo.read_bytes()
     frame = data.index(b"\xff\xc0")
     hostile = photo.with_name("hostile.jpg")
     hostile.write_bytes(data[: frame + 5] + b"\xff\xdc\xff\xdc" + data[frame + 9 :])

@@ -64,7 +64,7 @@ def video(form: str = "mp4", codec: str = "mpeg4", metadata: dict[str, str] | No
         assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         for _ in range(frames):
-            frame = av.VideoFrame.from_image(Image.new("RGB", (64, 48), (90, 90, 90)))
+            frame = av.VideoFrame.from_image(Image.new("RGB", (64, 48), (90, 90, 90)))  # type: ignore[no-untyped-call]  # PyAV leaves it untyped
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return file.getvalue()
