@@ -163,7 +163,8 @@ class Indexer:
             targets, self._folders = self._folders, {}
             session = ScanSession(now_us())
             try:
-                await self._scanner.scan_folders(session, targets)
+                if await self._scanner.scan_folders(session, targets):
+                    self._request(full=False, accept_removals=False)
                 await self._freshen_words()
             except CANT_WRITE:
                 self._request(full=False, accept_removals=False)

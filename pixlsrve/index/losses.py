@@ -53,7 +53,8 @@ class Judge:
             await self._keep_as_missing(session, root, vanished)
         elif root.state is RootState.OFFLINE and root.id not in session.walked_roots:
             # One folder of a root that is partly there says nothing about the rest.
-            await self._keep_as_missing(session, root, vanished)
+            if vanished:
+                await self._keep_as_missing(session, root, vanished)
         else:
             # What was missing counts as removed only once the rest is back and a whole walk has not seen it.
             if root.state is RootState.OFFLINE and root.id in session.walked_roots:

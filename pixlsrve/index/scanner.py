@@ -62,8 +62,11 @@ class Scanner:
                 root.last_scan_us = now_us()
                 await root_rows.set_scanned(tx, root.id, root.last_scan_us)
 
-    async def scan_folders(self, session: ScanSession, targets: Mapping[int, set[bytes]]) -> None:
-        """Look again at single folders of roots: root id to paths relative to it."""
+    async def scan_folders(self, session: ScanSession, targets: Mapping[int, set[bytes]]) -> bool:
+        """Look again at single folders of roots: root id to paths relative to it.
+
+        True when one of the roots was offline and there is something in it again: only a whole walk can tell what.
+        """
         walked = []
         for root_id, paths in targets.items():
             root = self._context.roots.get(root_id)
@@ -77,6 +80,7 @@ class Scanner:
                 await self._go_offline(root, error)
         for root in walked:
             await self._judge.judge(session, root)
+        return any(root.state is RootState.OFFLINE for root in walked)
 
     async def _confirm(self, session: ScanSession, root: Root) -> None:
         """Before anything is judged as lost: is the root still there, and are the files really not at their places?

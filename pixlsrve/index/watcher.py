@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 from collections.abc import Callable, Iterable
+from contextlib import aclosing
 from pathlib import Path
 
 import structlog
@@ -53,7 +54,7 @@ class Watcher:
             look = tasks.create_task(self._look(place, stop))
             try:
                 await self._report(stop)
-            except (OSError, RuntimeError) as error:
+            except (OSError, RuntimeError, ValueError) as error:  # ValueError: a root whose name is not UTF-8
                 self._explain(error)
                 await _either(stop, RETRY_S)
             finally:
@@ -67,18 +68,31 @@ class Watcher:
 
     async def _report(self, stop: asyncio.Event) -> None:
         """Turn file events into folders to list again."""
-        watch = awatch(
-            self._root.path,
-            watch_filter=None,
-            debounce=DEBOUNCE_MS,
-            step=STEP_MS,
-            stop_event=stop,
-            yield_on_timeout=False,
-        )
-        async for changes in watch:
-            folders = folders_of(self._root.path, (path for _, path in changes))
-            if folders:
-                self._changed(self._root, folders)
+        root = self._root.path
+        while not stop.is_set():
+            singly = await asyncio.to_thread(folders_without_links, root)
+            watch = awatch(
+                *(singly or [root]),
+                watch_filter=None,
+                debounce=DEBOUNCE_MS,
+                step=STEP_MS,
+                stop_event=stop,
+                yield_on_timeout=False,
+                recursive=singly is None,
+                ignore_permission_denied=True,
+            )
+            async with aclosing(watch):
+                async for changes in watch:
+                    paths = [path for _, path in changes]
+                    if any(map(_concerns_much, paths)):
+                        self._changed(self._root, None)
+                    elif found := await asyncio.to_thread(folders_of, root, paths):
+                        self._changed(self._root, found)
+                    if singly is not None and await asyncio.to_thread(_has_new_folder, paths, set(singly)):
+                        break
+            if not stop.is_set():
+                # What happens in a new folder before it is watched must not be missed.
+                asyncio.get_running_loop().call_later(LOOK_EVERY_S, self._changed, self._root, None)
 
     def _explain(self, error: Exception) -> None:
         """Say why changes are not seen at once, and what to do."""
@@ -95,6 +109,46 @@ async def _either(stop: asyncio.Event, seconds: float) -> None:
             await stop.wait()
     except TimeoutError:
         return
+
+
+def folders_without_links(root: Path) -> list[Path] | None:
+    """All folders of a tree in which a link leads to a folder, to be watched singly; None for a tree without one.
+
+    The watcher would follow such links when it watches the tree as a whole: out of the library, and round in loops.
+    """
+    found, pending, has_links = [root], [root], False
+    while pending:
+        try:
+            with os.scandir(pending.pop()) as entries:
+                for entry in entries:
+                    if entry.is_symlink():
+                        has_links = has_links or entry.is_dir()
+                    elif entry.is_dir(follow_symlinks=False) and not is_hidden(entry.name):
+                        pending.append(Path(entry.path))
+                        if _is_text(entry.path):
+                            found.append(pending[-1])
+        except OSError:
+            continue
+    return found if has_links else None
+
+
+def _is_text(path: str) -> bool:
+    """Whether the watcher can take a path: it knows only UTF-8."""
+    return not any("\ud800" <= character <= "\udfff" for character in path)
+
+
+def _concerns_much(path: str) -> bool:
+    """Whether a change there is not about one folder: ignore rules, and folders whose names the watcher can't spell."""
+    folder, _, name = path.rpartition("/")
+    return name == IGNORE_FILE or "\ufffd" in folder
+
+
+def _has_new_folder(paths: Iterable[str], known: set[Path]) -> bool:
+    """Whether one of `paths` is a folder that is not `known`."""
+    return any(
+        not path.is_symlink() and path.is_dir() and path not in known and not is_hidden(path.name)
+        for path in map(Path, paths)
+    )
 
 
 def _place(path: Path) -> Place:
@@ -121,11 +175,10 @@ def folders_of(root: Path, paths: Iterable[str]) -> set[bytes]:
             continue
         folder, _, name = relative.rpartition("/")
         parts = folder.split("/") if folder else []
-        if any(is_hidden(part) for part in parts) or "\ufffd" in folder:
-            found.update({_readable_parent(parts)} if "\ufffd" in folder else ())
+        if any(is_hidden(part) for part in parts):
             continue
-        if name in (NOMEDIA, IGNORE_FILE):
-            # Which folders it hides shows from the one above.
+        if name == NOMEDIA:
+            # That it hides the folder shows from the one above.
             found |= {os.fsencode(folder), os.fsencode(folder.rpartition("/")[0])}
         elif not is_hidden(name):
             is_media = "." in name and name[name.rfind(".") + 1 :].lower() in EXTENSIONS
@@ -136,13 +189,3 @@ def folders_of(root: Path, paths: Iterable[str]) -> set[bytes]:
             elif not os.path.lexists(path):
                 found.add(os.fsencode(folder))
     return found
-
-
-def _readable_parent(parts: list[str]) -> bytes:
-    """The deepest folder above a name that is not UTF-8 (the watcher can't spell those)."""
-    good: list[str] = []
-    for part in parts:
-        if "\ufffd" in part:
-            break
-        good.append(part)
-    return os.fsencode("/".join(good))
