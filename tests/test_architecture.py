@@ -22,7 +22,7 @@ LAYERS = (
     {"controls"},
     {"http"},
     {"index", "devices"},
-    {"auth", "media", "wg", "mdns", "doctor"},
+    {"auth", "media", "wg", "mdns", "tls", "doctor"},
     {"store"},
     {"events", "services", "config", "instance", "logs", "notify"},
     {"model", "errors", "__init__"},
