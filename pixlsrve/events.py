@@ -12,6 +12,8 @@ from typing import Any
 
 import msgspec
 
+from pixlsrve.model import Principal, Role
+
 
 class EventType(StrEnum):
     """The types of `GET /api/v1/ws` (DESIGN section 4)."""
@@ -23,17 +25,32 @@ class EventType(StrEnum):
     SCAN_PROGRESS = "scan.progress"
     SCAN_FINISHED = "scan.finished"
     ROOT_STATE = "root.state"
+    DEVICE_PAIRED = "device.paired"
+    DEVICE_REVOKED = "device.revoked"
+    TOKEN_REUSED = "token.reused"  # noqa: S105  # an event's name
     RESYNC = "resync"
 
 
 class Event(msgspec.Struct, frozen=True):
-    """One thing that happened. `at_us` is microseconds since the Unix epoch; `root_id` limits who may see it."""
+    """One thing that happened. `at_us` is microseconds since the Unix epoch; `root_id` limits who may see it.
+
+    `audience` limits it further, where it isn't None, to admins and these devices and accounts (their UUIDs).
+    """
 
     seq: int
     type: EventType
     at_us: int
     data: dict[str, Any]
     root_id: int | None = None
+    audience: frozenset[str] | None = None
+
+    def is_for(self, principal: Principal) -> bool:
+        """Whether this principal may know of it."""
+        if self.root_id is not None and principal.roots is not None and self.root_id not in principal.roots:
+            return False
+        if self.audience is None or principal.role is Role.ADMIN:
+            return True
+        return principal.device_id in self.audience or principal.account_id in self.audience
 
 
 class Subscription:
@@ -78,12 +95,19 @@ class EventBus:
         """The number of the newest event; 0 before the first."""
         return self._next_seq - 1
 
-    def publish(self, type_: EventType, data: dict[str, Any], *, root_id: int | None = None) -> Event:
+    def publish(
+        self,
+        type_: EventType,
+        data: dict[str, Any],
+        *,
+        root_id: int | None = None,
+        audience: frozenset[str] | None = None,
+    ) -> Event:
         """Number an event, remember it and hand it to every subscriber without waiting."""
         if self._reserve is not None and self._next_seq >= self._reserved:
             self._reserved = self._next_seq + self.BLOCK
             self._reserve(self._reserved)
-        event = Event(self._next_seq, type_, time.time_ns() // 1_000, data, root_id)
+        event = Event(self._next_seq, type_, time.time_ns() // 1_000, data, root_id, audience)
         self._next_seq += 1
         self._history.append(event)
         for subscription in self._subscriptions:

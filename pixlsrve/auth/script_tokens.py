@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from pixlsrve.auth.clock import Clock
-from pixlsrve.auth.tokens import Authenticator, new_id
+from pixlsrve.auth.tokens import Authenticator, Claims, new_id
 from pixlsrve.errors import DeviceRevoked, InvalidInput, NotAuthenticated, NotFound
 from pixlsrve.model import Principal, Role
 from pixlsrve.store import tokens
@@ -31,12 +31,12 @@ class ScriptTokens:
         self._rows = {row.jti: row for row in await tokens.find_all(self._state)}
         self._principals = {row.jti: _principal(row) for row in self._rows.values() if row.revoked_us is None}
 
-    def find(self, subject_id: str, jti: str) -> Principal:
+    def find(self, subject_id: str, claims: Claims) -> Principal:
         """The principal of a live token. Raises DeviceRevoked when it was withdrawn, NotAuthenticated when unknown."""
-        principal = self._principals.get(jti)
-        if principal is not None and subject_id == jti:
+        principal = self._principals.get(claims.jti)
+        if principal is not None and subject_id == claims.jti:
             return principal
-        if jti in self._rows:
+        if claims.jti in self._rows:
             raise DeviceRevoked("This token has been revoked; get a new one.")
         raise NotAuthenticated("The token is not valid; get a new one.")
 

@@ -13,6 +13,7 @@ from collections import OrderedDict
 from typing import Any, Protocol
 
 import jwt
+import msgspec
 
 from pixlsrve.auth.clock import Clock
 from pixlsrve.auth.keys import SigningKey
@@ -29,10 +30,19 @@ _INVALID = "The token is not valid; get a new one."
 _EXPIRED = "The token has expired; get a new one."
 
 
+class Claims(msgspec.Struct, frozen=True):
+    """What a token says besides its subject. It ends with its `family` of refresh tokens, where it has one."""
+
+    jti: str
+    generation: int = 0
+    """Of the account when the token was made; void when the account has another."""
+    family: str | None = None
+
+
 class SubjectSource(Protocol):
     """Knows the subjects of one kind: scripts' tokens, devices, accounts."""
 
-    def find(self, subject_id: str, jti: str) -> Principal:
+    def find(self, subject_id: str, claims: Claims) -> Principal:
         """Who this is, as the store knows it now. Raises NotAuthenticated, DeviceRevoked."""
 
 
@@ -48,7 +58,7 @@ class Authenticator:
         self._host_id = host_id
         self._clock = clock
         self._sources = sources
-        self._seen: OrderedDict[bytes, tuple[SubjectSource, str, str, float]] = OrderedDict()
+        self._seen: OrderedDict[bytes, tuple[SubjectSource, str, Claims, float]] = OrderedDict()
 
     def mint(self, kind: str, subject_id: str, jti: str, lifetime_s: int, **claims: Any) -> str:
         """A signed access token. `claims` are further ones for clients to read; nothing here believes them."""
@@ -78,13 +88,13 @@ class Authenticator:
             self._seen[digest] = known
             if len(self._seen) > CACHE_ENTRIES:
                 self._seen.popitem(last=False)
-        source, subject_id, jti, expires_s = known
+        source, subject_id, claims, expires_s = known
         if self._clock.now_s() >= expires_s:
             raise NotAuthenticated(_EXPIRED)
-        return source.find(subject_id, jti)
+        return source.find(subject_id, claims)
 
-    def _verify(self, token: str) -> tuple[SubjectSource, str, str, float]:
-        """The subject's source and id, the token's id and its expiry. Raises NotAuthenticated."""
+    def _verify(self, token: str) -> tuple[SubjectSource, str, Claims, float]:
+        """The subject's source and id, the token's own claims and its expiry. Raises NotAuthenticated."""
         try:
             header = jwt.get_unverified_header(token)
             kid = header.get("kid")
@@ -114,22 +124,25 @@ class Authenticator:
             },
         )
 
-    def _subject(self, claims: dict[str, Any]) -> tuple[SubjectSource, str, str, float]:
+    def _subject(self, claims: dict[str, Any]) -> tuple[SubjectSource, str, Claims, float]:
         """Check the claims' types and values. Raises NotAuthenticated."""
         issued, expires, jti = claims["iat"], claims["exp"], claims["jti"]
         kind, _, subject_id = str(claims["sub"]).partition(":")
         source = self._sources.get(kind)
+        generation, family = claims.get("gen", 0), claims.get("fam")
         is_sound = (
             claims["typ"] == ACCESS
             and type(issued) is int
             and type(expires) is int
             and isinstance(jti, str)
+            and type(generation) is int
+            and (family is None or isinstance(family, str))
             and issued <= self._clock.now_s() + 1
             and source is not None
         )
         if not is_sound or source is None:
             raise NotAuthenticated(_INVALID)
-        return source, subject_id, jti, float(expires)
+        return source, subject_id, Claims(jti, generation, family), float(expires)
 
 
 def new_id() -> str:

@@ -8,9 +8,9 @@ from typing import Any
 from pixlsrve.model import Account, LibraryAccess, Role
 from pixlsrve.store.database import Queries, Row, Transaction
 
-_COLUMNS = (
-    "id, uuid, username, role, library, password IS NOT NULL, generation, created_us, last_login_us, removed_us, "
-    "(SELECT group_concat(root_id) FROM account_root WHERE account_id = account.id)"
+_SELECT = (
+    "SELECT id, uuid, username, role, library, password IS NOT NULL, generation, created_us, last_login_us, "
+    "removed_us, (SELECT group_concat(root_id) FROM account_root WHERE account_id = account.id) FROM account"
 )
 
 
@@ -26,7 +26,7 @@ async def insert(transaction: Transaction, account: Account, *, key: str, passwo
 
 async def find_all(db: Queries) -> list[Account]:
     """Every account there is or was, the oldest first."""
-    return [_to_account(row) for row in await db.fetch_all(f"SELECT {_COLUMNS} FROM account ORDER BY id")]
+    return [_to_account(row) for row in await db.fetch_all(_SELECT + " ORDER BY id")]
 
 
 async def find_id(db: Queries, key: str) -> int | None:
@@ -100,7 +100,7 @@ async def mark_removed(transaction: Transaction, account_id: int, at_us: int) ->
 
 async def find(db: Queries, account_id: int) -> Account | None:
     """One account, removed ones included."""
-    row = await db.fetch_one(f"SELECT {_COLUMNS} FROM account WHERE id = ?", (account_id,))
+    row = await db.fetch_one(_SELECT + " WHERE id = ?", (account_id,))
     return None if row is None else _to_account(row)
 
 

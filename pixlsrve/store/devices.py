@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pixlsrve.model import Device, Role
 from pixlsrve.store.database import Queries, Row, Transaction
 
-_COLUMNS = "id, uuid, name, type, role, account_id, paired_us, last_seen_us, revoked_us"
+_SELECT = "SELECT id, uuid, name, type, role, account_id, paired_us, last_seen_us, revoked_us FROM device"
 
 
 async def insert(transaction: Transaction, device: Device) -> int:
@@ -19,12 +19,12 @@ async def insert(transaction: Transaction, device: Device) -> int:
 
 async def find_all(db: Queries) -> list[Device]:
     """Every device there is or was, the oldest first."""
-    return [_to_device(row) for row in await db.fetch_all(f"SELECT {_COLUMNS} FROM device ORDER BY id")]
+    return [_to_device(row) for row in await db.fetch_all(_SELECT + " ORDER BY id")]
 
 
 async def find(db: Queries, device_id: int) -> Device | None:
     """One device, revoked ones included."""
-    row = await db.fetch_one(f"SELECT {_COLUMNS} FROM device WHERE id = ?", (device_id,))
+    row = await db.fetch_one(_SELECT + " WHERE id = ?", (device_id,))
     return None if row is None else _to_device(row)
 
 

@@ -6,7 +6,7 @@ import msgspec
 
 from pixlsrve.store.database import Queries, Row, Transaction
 
-_COLUMNS = "device_id, public_key, private_key, host_number, created_us, blocked_us, blocked_reason"
+_SELECT = "SELECT device_id, public_key, private_key, host_number, created_us, blocked_us, blocked_reason FROM peer"
 
 
 class PeerRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +34,7 @@ async def insert(transaction: Transaction, peer: PeerRow) -> None:
 
 async def find_all(db: Queries) -> list[PeerRow]:
     """Every peer, by device."""
-    return [_to_peer(row) for row in await db.fetch_all(f"SELECT {_COLUMNS} FROM peer ORDER BY device_id")]
+    return [_to_peer(row) for row in await db.fetch_all(_SELECT + " ORDER BY device_id")]
 
 
 async def find_by_key(db: Queries, public_key: bytes) -> int | None:

@@ -7,7 +7,7 @@ import msgspec
 from pixlsrve.model import Subject, SubjectKind
 from pixlsrve.store.database import Queries, Row, Transaction
 
-_COLUMNS = "id, device_id, account_id, newest, created_us, expires_us, ended_us"
+_SELECT = "SELECT id, device_id, account_id, newest, created_us, expires_us, ended_us FROM refresh_family"
 
 
 class Family(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,13 +36,13 @@ async def insert(transaction: Transaction, family: Family) -> None:
 
 async def find(db: Queries, family_id: str) -> Family | None:
     """One family, ended ones included."""
-    row = await db.fetch_one(f"SELECT {_COLUMNS} FROM refresh_family WHERE id = ?", (family_id,))
+    row = await db.fetch_one(_SELECT + " WHERE id = ?", (family_id,))
     return None if row is None else _to_family(row)
 
 
 async def find_all(db: Queries) -> list[Family]:
     """Every family that is not ended, the oldest first."""
-    sql = f"SELECT {_COLUMNS} FROM refresh_family WHERE ended_us IS NULL ORDER BY created_us, id"
+    sql = _SELECT + " WHERE ended_us IS NULL ORDER BY created_us, id"
     return [_to_family(row) for row in await db.fetch_all(sql)]
 
 
@@ -91,6 +91,4 @@ async def delete_expired(transaction: Transaction, before_us: int) -> None:
 
 def _to_family(row: Row) -> Family:
     subject = Subject(SubjectKind.ACCOUNT, row[2]) if row[1] is None else Subject(SubjectKind.DEVICE, row[1])
-    return Family(
-        id=row[0], subject=subject, newest=row[3], created_us=row[4], expires_us=row[5], ended_us=row[6]
-    )
+    return Family(id=row[0], subject=subject, newest=row[3], created_us=row[4], expires_us=row[5], ended_us=row[6])
