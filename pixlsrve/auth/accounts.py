@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 import uuid
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from pixlsrve.auth.clock import Clock
 from pixlsrve.auth.directory import Directory
@@ -18,6 +18,8 @@ from pixlsrve.store.database import Database, Transaction
 
 LONGEST_NAME = 64
 _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+Also = Callable[[Transaction, int], Awaitable[None]]
+"""Work that belongs to the making of an account; gets its number."""
 _NO_MATCH = "The user name or the password is wrong."
 
 
@@ -68,10 +70,11 @@ class Accounts:
         role: Role = Role.MEMBER,
         library: LibraryAccess = LibraryAccess.ALL,
         roots: Iterable[int] = (),
+        also: Also | None = None,
     ) -> Account:
         """A new account; without a password it can sign in by a social account only.
 
-        Raises InvalidInput for a bad name or password, Conflict (reason `name_taken`) and RateLimited.
+        `also` is done in the same transaction; what it raises undoes the account. Raises InvalidInput for a bad name or password, Conflict (reason `name_taken`) and RateLimited.
         """
         name = clean_name(username)
         if name is None:
@@ -81,7 +84,7 @@ class Accounts:
                 parameter="username",
             )
         hashed = None if password is None else await self._hasher.hash(password)
-        return await finish(self._add(name, hashed, role, library, frozenset(roots)))
+        return await finish(self._add(name, hashed, role, library, frozenset(roots), also))
 
     async def check_password(self, username: str, password: str) -> Account:
         """Whose name and password these are. Raises NotAuthenticated, which does not say what was wrong; RateLimited.
@@ -127,7 +130,13 @@ class Accounts:
         await self._revocation.remove_account(account_id)
 
     async def _add(
-        self, name: str, hashed: str | None, role: Role, library: LibraryAccess, roots: frozenset[int]
+        self,
+        name: str,
+        hashed: str | None,
+        role: Role,
+        library: LibraryAccess,
+        roots: frozenset[int],
+        also: Also | None,
     ) -> Account:
         key = name_key(name)
         async with self._state.transaction() as transaction:
@@ -144,6 +153,8 @@ class Accounts:
             account_id = await rows.insert(transaction, account, key=key, password=hashed)
             if roots:
                 await rows.save_library(transaction, account_id, library, roots)
+            if also is not None:
+                await also(transaction, account_id)
             account = await _read(transaction, account_id)
         self._directory.put_account(account)
         return account

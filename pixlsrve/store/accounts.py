@@ -89,13 +89,14 @@ async def save_login(transaction: Transaction, account_id: int, at_us: int) -> N
 
 
 async def mark_removed(transaction: Transaction, account_id: int, at_us: int) -> None:
-    """Remove an account: name and password go, the row stays to be recognised."""
+    """Remove an account: name, password and social logins go, the row stays to be recognised."""
     sql = (
         "UPDATE account SET username = '', username_key = '', password = NULL, role = 'member', library = 'none', "
         "generation = generation + 1, removed_us = ? WHERE id = ? AND removed_us IS NULL"
     )
     await transaction.execute(sql, (at_us, account_id))
     await transaction.execute("DELETE FROM account_root WHERE account_id = ?", (account_id,))
+    await transaction.execute("DELETE FROM social_identity WHERE account_id = ?", (account_id,))
 
 
 async def find(db: Queries, account_id: int) -> Account | None:
