@@ -3,47 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from pixlsrve.config import Config
 from pixlsrve.events import EventBus
 from pixlsrve.http import docs_page, keys, openapi
-from pixlsrve.http.credentials import Authenticator, Tickets
+from pixlsrve.http.credentials import Authenticator, Callers, Sessions, Tickets
 from pixlsrve.http.hosts import Hosts
 from pixlsrve.http.limits import RateLimiter, parse_networks
 from pixlsrve.http.metrics import Tally, new_registry
 from pixlsrve.http.middleware import Gate, add_headers
+from pixlsrve.http.origins import Origins
 from pixlsrve.http.peers import Peers
 from pixlsrve.http.push import Hub
 from pixlsrve.http.routing import Handler, Route
+from pixlsrve.http.running import Running
 
 BODY_MAX_BYTES = 1024 * 1024
 """Of bodies that are read whole: JSON. Uploads are streamed and have limits of their own."""
 
 
 def build(
-    routes: Sequence[Route], config: Config, *, authenticator: Authenticator, bus: EventBus, hosts: Hosts | None = None
+    routes: Sequence[Route],
+    config: Config,
+    *,
+    authenticator: Authenticator,
+    bus: EventBus,
+    sessions: Sessions | None = None,
+    hosts: Hosts | None = None,
 ) -> web.Application:
     """The application that serves `routes`; the caller adds its services under their keys before it is started.
 
-    Present by then: PEERS, TICKETS, HUB, BUS, REGISTRY, OPENAPI and DOCS. Raises ConfigError for bad proxies or limits.
+    Present by then: PEERS, ORIGINS, CALLERS, TICKETS, HUB, RUNNING, BUS, REGISTRY, OPENAPI and DOCS. Without
+    `sessions` no cookie is a credential. Raises ConfigError for bad proxies or limits.
     """
     tally, tickets = Tally(), Tickets()
     peers = Peers(parse_networks(config.http.trusted_proxies))
+    origins = Origins(peers)
+    callers = Callers(authenticator, sessions, origins)
+    running = Running(callers)
     gate = Gate(
-        authenticator=authenticator,
+        callers=callers,
         limiter=RateLimiter(config.rate_limits),
-        hosts=hosts or Hosts(config.http.hosts),
+        hosts=hosts or Hosts(known_hosts(config)),
         peers=peers,
+        origins=origins,
         tickets=tickets,
+        running=running,
         tally=tally,
     )
     app = web.Application(client_max_size=BODY_MAX_BYTES)
     app.on_response_prepare.append(add_headers)
     app[keys.BUS], app[keys.PEERS], app[keys.TICKETS] = bus, peers, tickets
+    app[keys.ORIGINS], app[keys.CALLERS], app[keys.RUNNING] = origins, callers, running
     app[keys.REGISTRY] = new_registry(tally)
-    app[keys.HUB] = Hub(bus, authenticator)
+    app[keys.HUB] = Hub(bus, callers)
     app.on_shutdown.append(_close_websockets)
     document = openapi.document(routes)
     app[keys.OPENAPI] = openapi.encode(document)
@@ -52,6 +68,12 @@ def build(
         _add(app, route, gate.guard(route))
     app.router.add_route("*", "/{path:.*}", gate.guard_rest())
     return app
+
+
+def known_hosts(config: Config) -> list[str]:
+    """The host names that the settings add to our own: `http.hosts` and that of `http.public_url`."""
+    public = urlsplit(config.http.public_url).hostname
+    return [*config.http.hosts, *([public] if public else [])]
 
 
 def _add(app: web.Application, route: Route, handler: Handler) -> None:

@@ -1,4 +1,4 @@
-"""Who asks: the bearer token or the one-time ticket of a request, and what the store says of it."""
+"""Who asks: the bearer token, session cookie or one-time ticket of a request, and what the store says of it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from aiohttp import web
 
 from pixlsrve.errors import InvalidInput, NotAuthenticated, Unavailable
+from pixlsrve.http import cookies, keys
+from pixlsrve.http.origins import Origins
 from pixlsrve.model import Principal
 
 TICKET_LIFE_S = 30
@@ -25,32 +27,92 @@ class Authenticator(Protocol):
         """Whose access token this is, as the store knows them now. Raises NotAuthenticated, DeviceRevoked."""
 
 
+class Sessions(Protocol):
+    """Knows the browsers that are signed in."""
+
+    def find(self, value: str) -> Principal:
+        """Who holds the session cookie with this value, now. Raises NotAuthenticated, DeviceRevoked."""
+
+
+class Credential(NamedTuple):
+    """What proves who asks: an access token, or a session cookie's value."""
+
+    value: str
+    is_session: bool = False
+
+    def __repr__(self) -> str:
+        return "Credential(...)"
+
+
+class Callers:
+    """Finds out who sent a request, as the store knows them at that moment."""
+
+    def __init__(self, authenticator: Authenticator, sessions: Sessions | None, origins: Origins) -> None:
+        self._authenticator = authenticator
+        self._sessions = sessions
+        self._origins = origins
+
+    async def identify(self, request: web.Request) -> Principal:
+        """The sender. Raises NotAuthenticated, DeviceRevoked, and NotPermitted where a foreign page uses a cookie."""
+        # As `credential` and `resolve`, without their detours: every request comes through here.
+        token = bearer_token(request)
+        if token is not None:
+            return await self._authenticator.authenticate(token)
+        return await self.resolve(self.credential(request))
+
+    def credential(self, request: web.Request) -> Credential:
+        """What the request proves its sender with; a token goes before a cookie. Raises like `identify`."""
+        token = bearer_token(request)
+        if token is not None:
+            return Credential(token)
+        value = None
+        if self._sessions is not None and "Cookie" in request.headers:
+            value = cookies.session_value(request, is_secure=self._origins.is_secure(request))
+        if value is None:
+            raise NotAuthenticated("This needs a token: send `Authorization: Bearer TOKEN`.")
+        self._origins.check_cookie_use(request)
+        return Credential(value, is_session=True)
+
+    async def resolve(self, credential: Credential) -> Principal:
+        """Whose credential this is now. Raises NotAuthenticated, DeviceRevoked."""
+        if not credential.is_session:
+            return await self._authenticator.authenticate(credential.value)
+        if self._sessions is None:
+            raise NotAuthenticated("Nobody signs in here with a browser.")
+        return self._sessions.find(credential.value)
+
+    async def identify_again(self, request: web.Request) -> Principal:
+        """The sender of a request that is being answered, as things are by now. Raises NotAuthenticated."""
+        credential = request.get(keys.CREDENTIAL)
+        return await (self.identify(request) if credential is None else self.resolve(credential))
+
+
 class Tickets:
-    """One-time tickets that stand in for an access token where no header can be sent; 30 s, kept hashed in memory.
+    """One-time tickets that stand in for a credential where no header can be sent; 30 s, kept hashed in memory.
 
     At most 1,000 are out at once; more are refused until some are used or over.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._out: dict[bytes, tuple[float, str]] = {}
+        self._out: dict[bytes, tuple[float, Credential]] = {}
 
-    def issue(self, token: str) -> str:
-        """A ticket for whoever holds `token`. Raises Unavailable when too many are out."""
+    def issue(self, credential: Credential) -> str:
+        """A ticket for whoever holds `credential`. Raises Unavailable when too many are out."""
         now = self._clock()
         self._out = {key: kept for key, kept in self._out.items() if kept[0] > now}
         if len(self._out) >= TICKETS_MAX:
             raise Unavailable("Too many tickets are out.", reason="too_many_tickets", retry_after_s=TICKET_LIFE_S)
         ticket = secrets.token_urlsafe(24)
-        self._out[_digest(ticket)] = (now + TICKET_LIFE_S, token)
+        self._out[_digest(ticket)] = (now + TICKET_LIFE_S, credential)
         return ticket
 
-    def redeem(self, ticket: str) -> str:
-        """The token behind `ticket`, which is used up by this. Raises NotAuthenticated."""
-        ends_at, token = self._out.pop(_digest(ticket), (float("-inf"), ""))
+    def redeem(self, ticket: str) -> Credential:
+        """The credential behind `ticket`, which is used up by this. Raises NotAuthenticated."""
+        ends_at, credential = self._out.pop(_digest(ticket), (float("-inf"), Credential("")))
         if ends_at <= self._clock():
             raise NotAuthenticated("The ticket is unknown, used or over; ask for another.")
-        return token
+        return credential
 
 
 def _digest(ticket: str) -> bytes:

@@ -38,14 +38,14 @@ class Hosts:
 
     def __init__(self, further: Iterable[str] = (), *, names: Iterable[str] | None = None) -> None:
         ours = own_names() if names is None else names
-        self._names = {"localhost", HOME_NAME, *ours, *(_name(host) or host for host in further)}
+        self._names = {"localhost", HOME_NAME, *ours, *(name_of(host) or host for host in further)}
         self._known: set[str] = set()
 
     def is_ours(self, host: str) -> bool:
         """Whether `host` (a Host header's value, RFC 9110 §7.2) is an address or one of our names."""
         if host in self._known:
             return True
-        name = _name(host)
+        name = name_of(host)
         if name is None or not (name in self._names or _is_address(name)):
             return False
         if len(self._known) < _REMEMBERED:
@@ -53,7 +53,7 @@ class Hosts:
         return True
 
 
-def _name(host: str) -> str | None:
+def name_of(host: str) -> str | None:
     """The name in `NAME`, `NAME:PORT` or `[ADDRESS]:PORT`, lower case without a final dot; None when malformed."""
     match = _HOST.fullmatch(host)
     if match is None:

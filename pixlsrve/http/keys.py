@@ -14,15 +14,17 @@ from pixlsrve.http.limits import Verdict
 from pixlsrve.model import Principal
 
 if TYPE_CHECKING:
-    from pixlsrve.http.credentials import Tickets
+    from pixlsrve.http.credentials import Callers, Credential, Tickets
+    from pixlsrve.http.origins import Origins
     from pixlsrve.http.peers import Peers
     from pixlsrve.http.push import Hub
+    from pixlsrve.http.running import Running
 
 PRINCIPAL = web.RequestKey("principal", Principal)
 """Who asks. Absent on a public route, and on a LAN route when no token was sent."""
 
-TOKEN = web.RequestKey("token", str)
-"""The access token behind a websocket, to look at again while it is open; never logged."""
+CREDENTIAL: web.RequestKey[Credential] = web.RequestKey("credential", object)  # type: ignore[arg-type]  # as below
+"""What proves who asks, where a ticket stood in for it; never logged."""
 
 REQUEST_ID = web.RequestKey("request_id", str)
 """The number of the request, in the log and in `X-Request-Id`."""
@@ -48,8 +50,17 @@ PEERS: web.AppKey[Peers] = web.AppKey("peers", object)  # type: ignore[arg-type]
 TICKETS: web.AppKey[Tickets] = web.AppKey("tickets", object)  # type: ignore[arg-type]  # Tickets; it would import us
 """One-time tickets for the websocket."""
 
+CALLERS: web.AppKey[Callers] = web.AppKey("callers", object)  # type: ignore[arg-type]  # Callers; it would import us
+"""Finds out who asks."""
+
+ORIGINS: web.AppKey[Origins] = web.AppKey("origins", object)  # type: ignore[arg-type]  # Origins; it would import us
+"""Says whose page asks."""
+
 HUB: web.AppKey[Hub] = web.AppKey("hub", object)  # type: ignore[arg-type]  # the Hub; it imports us
 """The open websockets."""
+
+RUNNING: web.AppKey[Running] = web.AppKey("running", object)  # type: ignore[arg-type]  # Running; it imports us
+"""The requests that are being answered."""
 
 REGISTRY = web.AppKey("registry", CollectorRegistry)
 """What `/metrics` shows; parts of the program register their figures here."""

@@ -14,18 +14,28 @@ from multidict import CIMultiDict
 
 from pixlsrve.errors import InvalidInput, NotAuthenticated, NotPermitted, PathTraversal, PixlsrveError, RateLimited
 from pixlsrve.http import failures, inputs, keys
-from pixlsrve.http.credentials import Authenticator, Tickets, bearer_token
+from pixlsrve.http.credentials import Callers, Credential, Tickets
 from pixlsrve.http.hosts import Hosts
 from pixlsrve.http.limits import RateClass, RateLimiter, address_key
 from pixlsrve.http.metrics import Tally
+from pixlsrve.http.origins import Origins
 from pixlsrve.http.peers import Peers
 from pixlsrve.http.routing import Access, Handler, Rate, Route
+from pixlsrve.http.running import Running
 from pixlsrve.model import Principal, Role
 
 log = structlog.get_logger(__name__)
 
 _NO_ROUTE = "(none)"
-_ALWAYS = CIMultiDict({"Server": "pixlsrve", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"})
+_AT_ONCE_BYTES = 64 * 1024
+_ALWAYS = CIMultiDict(
+    {
+        "Server": "pixlsrve",
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cross-Origin-Resource-Policy": "same-origin",
+    }
+)
 
 
 class _Checks:
@@ -54,18 +64,23 @@ class Gate:
     def __init__(
         self,
         *,
-        authenticator: Authenticator,
+        callers: Callers,
         limiter: RateLimiter,
         hosts: Hosts,
         peers: Peers,
+        origins: Origins,
         tickets: Tickets,
+        running: Running,
         tally: Tally,
     ) -> None:
-        self._authenticator = authenticator
+        self._identify_caller = callers.identify
+        self._callers = callers
         self._limiter = limiter
         self._hosts = hosts
         self._peers = peers
+        self._origins = origins
         self._tickets = tickets
+        self._running = running
         self._tally = tally
         # A number that starts anywhere keeps the ids of two runs apart in one log.
         self._numbers = itertools.count(secrets.randbits(40) << 20)
@@ -74,11 +89,20 @@ class Gate:
         """The handler of `route` behind all checks that it declares."""
         checks = _Checks(route)
         handler, count, name = route.handler, self._tally.count, checks.name
+        begin, end = self._running.begin, self._running.end
 
         async def guarded(request: web.Request) -> web.StreamResponse:
             try:
                 await self._admit(request, checks)
-                response = await handler(request)
+                begin(request)
+                try:
+                    response = await handler(request)
+                    if isinstance(response, web.Response) and _is_large(response):
+                        # Sent from here, so that it counts as being answered until the client has it.
+                        await response.prepare(request)
+                        await response.write_eof()
+                finally:
+                    end(request)
             except Exception as error:  # noqa: BLE001  # every failure becomes an answer here, and only here
                 response = self._failed(request, error, name)
             count(name, response.status)
@@ -105,7 +129,7 @@ class Gate:
         if checks.is_plain:
             principal: Principal | None
             try:
-                principal = await self._authenticator.authenticate(self._token(request))
+                principal = await self._identify_caller(request)
             except NotAuthenticated:
                 self._count(request, checks.rate, self._address(request))
                 raise
@@ -135,8 +159,9 @@ class Gate:
         request[keys.REQUEST_ID] = f"{next(self._numbers):x}"
         if len(request.headers.getall(hdrs.HOST, ())) != 1:
             raise InvalidInput("A request needs exactly one Host header.", reason="bad_host")
-        if not self._hosts.is_ours(request.host):
-            raise MisdirectedRequest(request.host)
+        host = self._peers.host(request)
+        if not self._hosts.is_ours(host):
+            raise MisdirectedRequest(host)
 
     async def _refuse(self, request: web.Request) -> web.StreamResponse:
         """404 or 405, counted like everything else. Raises always."""
@@ -153,35 +178,34 @@ class Gate:
         raise web.HTTPNotFound
 
     async def _identify(self, request: web.Request, checks: _Checks) -> None:
-        """Find out who asks, where a token is not the only way in. Raises NotAuthenticated."""
+        """Find out who asks, where a token is not the only way in. Raises NotAuthenticated, NotPermitted."""
         access = checks.route.access
         if access is Access.PUBLIC:
+            self._origins.check_page(request)
             return
         try:
-            token = self._ticket_or_token(request, checks.route)
-            request[keys.PRINCIPAL] = await self._authenticator.authenticate(token)
-            request[keys.TOKEN] = token
+            if checks.route.has_ticket:
+                credential = self._ticket_or_credential(request)
+                request[keys.PRINCIPAL] = await self._callers.resolve(credential)
+                request[keys.CREDENTIAL] = credential
+            else:
+                request[keys.PRINCIPAL] = await self._identify_caller(request)
         except NotAuthenticated:
             # Where nearness is enough, an outdated token must not shut the door that no token would open.
-            if access is Access.LAN and self._peers.is_near(request):
-                return
-            if access is Access.HOST and self._peers.is_on_host(request):
+            is_near_enough = (access is Access.LAN and self._peers.is_near(request)) or (
+                access is Access.HOST and self._peers.is_on_host(request)
+            )
+            if is_near_enough:
+                self._origins.check_page(request)
                 return
             self._count(request, checks.rate, self._address(request))
             raise
 
-    def _ticket_or_token(self, request: web.Request, route: Route) -> str:
-        """The access token, where the route allows it the one behind a ticket. Raises NotAuthenticated."""
-        if route.has_ticket and "ticket" in request.query and hdrs.AUTHORIZATION not in request.headers:
+    def _ticket_or_credential(self, request: web.Request) -> Credential:
+        """The credential behind a ticket, else the request's own. Raises NotAuthenticated."""
+        if "ticket" in request.query and hdrs.AUTHORIZATION not in request.headers:
             return self._tickets.redeem(request.query["ticket"])
-        return self._token(request)
-
-    def _token(self, request: web.Request) -> str:
-        """The access token. Raises NotAuthenticated."""
-        token = bearer_token(request)
-        if token is None:
-            raise NotAuthenticated("This needs a token: send `Authorization: Bearer TOKEN`.")
-        return token
+        return self._callers.credential(request)
 
     def _address(self, request: web.Request) -> str:
         return address_key(self._peers.address(request))
@@ -219,6 +243,12 @@ class MisdirectedRequest(PixlsrveError):
         super().__init__(
             f"This host is not known as {host[:100]!r}; where it should be, add the name to the setting http.hosts."
         )
+
+
+def _is_large(response: web.Response) -> bool:
+    """Whether the body is more than what the transport takes without waiting for the client."""
+    body = response.body
+    return isinstance(body, bytes) and len(body) > _AT_ONCE_BYTES
 
 
 def _explain(request: web.Request, error: Exception) -> failures.Failure | None:

@@ -70,6 +70,24 @@ class Peers:
             return peer
         return client_address(peer, request.headers.getall("X-Forwarded-For", ()), self._trusted)
 
+    def scheme(self, request: web.Request) -> str:
+        """`http` or `https`: ours with the client, or what a trusted proxy says of its own."""
+        said = self._said_by_proxy(request, "X-Forwarded-Proto").lower()
+        return said if said in {"http", "https"} else request.scheme
+
+    def host(self, request: web.Request) -> str:
+        """The host and port that the client asked for, by itself or as a trusted proxy says."""
+        return self._said_by_proxy(request, "X-Forwarded-Host") or request.host
+
+    def _said_by_proxy(self, request: web.Request, name: str) -> str:
+        """What the nearest proxy put into a header; empty where there is none or it isn't trusted."""
+        if not self._trusted or name not in request.headers:
+            return ""
+        peer = _parse(request.remote or "")
+        if peer is None or not self._is_trusted(peer):
+            return ""
+        return request.headers.getall(name)[-1].rpartition(",")[2].strip()
+
     def is_near(self, request: web.Request) -> bool:
         """Whether the client is on loopback, the LAN or the VPN, and no unknown proxy hides who it is."""
         address = self._honest_address(request)

@@ -10,10 +10,10 @@ import msgspec
 from aiohttp import WSCloseCode, web
 from msgspec import Meta
 
-from pixlsrve.errors import InvalidInput, NotAuthenticated, NotPermitted, Unavailable
+from pixlsrve.errors import InvalidInput, NotAuthenticated, Unavailable
 from pixlsrve.events import Event, EventBus, EventType, Subscription
 from pixlsrve.http import keys, routing
-from pixlsrve.http.credentials import TICKET_LIFE_S, Authenticator, bearer_token
+from pixlsrve.http.credentials import TICKET_LIFE_S, Callers
 from pixlsrve.http.routing import Access, Rate, Route
 from pixlsrve.http.times import now_us, rfc3339
 
@@ -23,6 +23,8 @@ QUEUE_EVENTS = 512
 MESSAGE_MAX_BYTES = 64 * 1024
 SEND_LIMIT_S = 10.0
 CLOSE_LIMIT_S = 2.0
+WITHDRAW_LIMIT_S = 0.5
+"""For the goodbye of a client whose access was withdrawn: all is over within a second."""
 SOCKETS_MAX = 1_000
 
 
@@ -54,7 +56,7 @@ class Listener:
 
     def __init__(self, request: web.Request, ping_pause_s: float) -> None:
         self.owner = request[keys.PRINCIPAL]
-        self._token = request[keys.TOKEN]
+        self._credential = request[keys.CREDENTIAL]
         self._transport = request.transport
         self.socket = web.WebSocketResponse(
             heartbeat=ping_pause_s, compress=False, max_msg_size=MESSAGE_MAX_BYTES, timeout=CLOSE_LIMIT_S
@@ -75,27 +77,33 @@ class Listener:
                 await self._send_event(event)
         await self.close(WSCloseCode.TRY_AGAIN_LATER, b"too slow; come back with since")
 
-    async def watch_credential(self, authenticator: Authenticator, pause_s: float) -> None:
-        """Close when the token is over (THREATS T30)."""
+    async def watch_credential(self, callers: Callers, pause_s: float) -> None:
+        """Close when the credential is over (THREATS T30)."""
         while True:
             await asyncio.sleep(pause_s)
-            try:
-                await authenticator.authenticate(self._token)
-            except NotAuthenticated:
+            if not await self.is_still_allowed(callers):
                 await self.close(WSCloseCode.POLICY_VIOLATION, b"the token is over")
                 return
+
+    async def is_still_allowed(self, callers: Callers) -> bool:
+        """Whether the credential is still good; takes over what its owner may see by now."""
+        try:
+            self.owner = await callers.resolve(self._credential)
+        except NotAuthenticated:
+            return False
+        return True
 
     async def discard_messages(self) -> None:
         """Read until the client closes: what it says means nothing here, but its close and pong frames do."""
         async for _ in self.socket:
             pass
 
-    async def close(self, code: WSCloseCode, message: bytes) -> None:
-        """Say why and close; a client that doesn't read is cut off."""
+    async def close(self, code: WSCloseCode, message: bytes, limit_s: float = CLOSE_LIMIT_S) -> None:
+        """Say why and close; a client that doesn't answer in time is cut off."""
         if not self.socket.prepared:
             return
         try:
-            async with asyncio.timeout(CLOSE_LIMIT_S):
+            async with asyncio.timeout(limit_s):
                 await self.socket.close(code=code, message=message)
         except (TimeoutError, ConnectionError):
             if self._transport is not None:
@@ -119,9 +127,9 @@ class Listener:
 class Hub:
     """The open websockets: takes listeners in and ends them."""
 
-    def __init__(self, bus: EventBus, authenticator: Authenticator, *, ping_pause_s: float = PING_PAUSE_S) -> None:
+    def __init__(self, bus: EventBus, callers: Callers, *, ping_pause_s: float = PING_PAUSE_S) -> None:
         self._bus = bus
-        self._authenticator = authenticator
+        self._callers = callers
         self._ping_pause_s = ping_pause_s
         self._listeners: set[Listener] = set()
         self._is_closing = False
@@ -145,7 +153,7 @@ class Hub:
                 await listener.socket.prepare(request)
                 await _first_of(
                     listener.follow(self._bus, subscription, since),
-                    listener.watch_credential(self._authenticator, self._ping_pause_s),
+                    listener.watch_credential(self._callers, self._ping_pause_s),
                     listener.discard_messages(),
                 )
         finally:
@@ -158,19 +166,16 @@ class Hub:
         self._is_closing = True
         await _close_all(self._listeners, WSCloseCode.GOING_AWAY, b"the host stops")
 
-    async def close_for(self, *, device_id: str | None = None, account_id: str | None = None) -> None:
-        """End the websockets of a device or an account whose access was withdrawn (THREATS T7)."""
-        concerned = {
-            listener
-            for listener in self._listeners
-            if (device_id is not None and listener.owner.device_id == device_id)
-            or (account_id is not None and listener.owner.account_id == account_id)
-        }
-        await _close_all(concerned, WSCloseCode.POLICY_VIOLATION, b"access was withdrawn")
+    async def recheck(self) -> None:
+        """Somebody's rights have changed: end the websockets whose credential is over by now (THREATS T7)."""
+        over = {listener for listener in self._listeners if not await listener.is_still_allowed(self._callers)}
+        await _close_all(over, WSCloseCode.POLICY_VIOLATION, b"access was withdrawn", WITHDRAW_LIMIT_S)
 
 
-async def _close_all(listeners: Iterable[Listener], code: WSCloseCode, message: bytes) -> None:
-    await asyncio.gather(*(listener.close(code, message) for listener in listeners))
+async def _close_all(
+    listeners: Iterable[Listener], code: WSCloseCode, message: bytes, limit_s: float = CLOSE_LIMIT_S
+) -> None:
+    await asyncio.gather(*(listener.close(code, message, limit_s) for listener in listeners))
 
 
 async def _first_of(*coroutines: Coroutine[Any, Any, None]) -> None:
@@ -188,25 +193,15 @@ async def _first_of(*coroutines: Coroutine[Any, Any, None]) -> None:
             raise error
 
 
-def _check_origin(request: web.Request) -> None:
-    """A page of another origin must not listen (THREATS T28); programs send no Origin. Raises NotPermitted."""
-    origins = request.headers.getall("Origin", ())
-    if any(origin != f"{request.scheme}://{request.host}" for origin in origins):
-        raise NotPermitted("A page of another origin may not listen here.", reason="foreign_origin")
-
-
 async def listen(request: web.Request) -> web.StreamResponse:
     """GET /api/v1/ws: the events, as they happen."""
-    _check_origin(request)
+    request.app[keys.ORIGINS].check_socket(request)
     return await request.app[keys.HUB].serve(request, routing.query(request, WsQuery).since)
 
 
 async def issue_ticket(request: web.Request) -> web.Response:
-    """POST /api/v1/ws/ticket: a ticket for whoever holds the token of this request."""
-    token = bearer_token(request)
-    if token is None:
-        raise NotAuthenticated("A ticket is given for a token only.")
-    ticket = request.app[keys.TICKETS].issue(token)
+    """POST /api/v1/ws/ticket: a ticket for whoever sent this request."""
+    ticket = request.app[keys.TICKETS].issue(request.app[keys.CALLERS].credential(request))
     return routing.answer(Ticket(ticket, TICKET_LIFE_S), headers={"Cache-Control": "no-store"})
 
 

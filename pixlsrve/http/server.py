@@ -1,13 +1,16 @@
-"""The HTTP listeners: sockets, the framework's runner, and a stop that lets answers finish."""
+"""The HTTP and HTTPS listeners: sockets, the framework's runner, and a stop that lets answers finish."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
 import socket
+import ssl
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from http import HTTPStatus
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import structlog
 from aiohttp import web
@@ -15,21 +18,81 @@ from aiohttp.web_protocol import RequestHandler
 
 from pixlsrve.errors import StartError
 from pixlsrve.http import failures
+from pixlsrve.http.guard import Entry, Guard, Limits
+from pixlsrve.http.limits import Network
 
 log = structlog.get_logger(__name__)
 
 BACKLOG = 1024
 DRAIN_S = 10.0
 """How long answers may take to finish when the daemon stops."""
-IDLE_S = 75.0
-"""How long a connection without requests is kept: longer than a proxy's usual 60 s, which must be first to close."""
+TLS_CLOSE_S = 5.0
+"""For a client's goodbye when an encrypted connection ends."""
 _FREE_PORT_TRIES = 20
 
 
 class Protocol(RequestHandler):
-    """The framework's connection; answers what is no HTTP request in our words, without a trace of the program."""
+    """The framework's connection under the guard's eyes.
 
-    __slots__ = ()
+    Answers what is no HTTP request in our words, without a trace of the program.
+    """
+
+    __slots__ = ("_entry", "_guard", "_received")
+
+    def __init__(self, manager: web.Server, guard: Guard, entry: Entry | None = None, **options: Any) -> None:
+        super().__init__(manager, **options)
+        self._guard = guard
+        self._entry = entry
+        self._received = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Ask the guard, unless it knows the connection from its TLS handshake, and begin."""
+        connected = cast(asyncio.Transport, transport)
+        if self._entry is None:
+            self._entry = self._guard.admit(connected)
+        if self._entry is None:
+            connected.abort()
+            return
+        self._entry.transport, self._entry.exchange = connected, self
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Tell the guard, and end."""
+        if self._entry is not None:
+            self._guard.release(self._entry)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse, and note how far the request has come."""
+        requests = self._request_count
+        self._received += len(data)
+        super().data_received(data)
+        entry = self._entry
+        if entry is None:
+            return
+        if self._request_count != requests:
+            self._guard.note_request(entry)
+        elif data and self.is_waiting():
+            self._guard.note_part_of_header(entry)
+
+    def is_waiting(self) -> bool:
+        """Whether it waits for a request."""
+        return self._waiter is not None and not self._waiter.done()
+
+    def body_bytes(self) -> int | None:
+        """What has come in so far, or None while no body is expected or we are not reading."""
+        request = self._current_request
+        if request is None or request.content.is_eof() or self._reading_paused or self._buffer_paused:
+            return None
+        return self._received
+
+    def sent_bytes(self) -> int | None:
+        """A number that grows as the client takes the answer, or None while nothing waits to be taken."""
+        waiting = 0 if self.transport is None else self.transport.get_write_buffer_size()
+        if not waiting:
+            return None
+        request = self._current_request
+        return -waiting if request is None else request.writer.output_size - waiting
 
     def handle_error(
         self,
@@ -51,43 +114,125 @@ class Protocol(RequestHandler):
         return response
 
 
+class _TlsStart(asyncio.Protocol):
+    """A connection up to the end of its TLS handshake: counted and timed like all others, then handed to HTTP."""
+
+    def __init__(self, server: _Server, context: ssl.SSLContext, handshake_s: float) -> None:
+        self._server = server
+        self._context = context
+        self._handshake_s = handshake_s
+        self._entry: Entry | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Ask the guard, and begin the handshake."""
+        connected = cast(asyncio.Transport, transport)
+        entry = self._entry = self._server.guard.admit(connected)
+        if entry is None:
+            connected.abort()
+            return
+        connected.pause_reading()
+        self._task = asyncio.get_running_loop().create_task(self._shake_hands(connected, entry))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client has gone before the handshake."""
+        if self._entry is not None:
+            self._server.guard.release(self._entry)
+
+    async def _shake_hands(self, transport: asyncio.Transport, entry: Entry) -> None:
+        protocol = self._server.connection(entry)
+        try:
+            encrypted = await asyncio.get_running_loop().start_tls(
+                transport,
+                protocol,
+                self._context,
+                server_side=True,
+                ssl_handshake_timeout=self._handshake_s,
+                ssl_shutdown_timeout=TLS_CLOSE_S,
+            )
+        except OSError:  # no TLS, a client that doesn't trust us, too slow, or gone: all in a day's work
+            encrypted = None
+        except BaseException:
+            self._server.guard.release(entry)
+            transport.abort()
+            raise
+        if encrypted is None or encrypted.is_closing():
+            self._server.guard.release(entry)
+            transport.abort()
+            return
+        protocol.connection_made(encrypted)
+
+
+class _TlsSite(web.SockSite):
+    """A site of the framework's whose connections shake hands under the guard's eyes."""
+
+    def __init__(self, runner: _Runner, bound: socket.socket, context: ssl.SSLContext, handshake_s: float) -> None:
+        super().__init__(runner, bound, ssl_context=context)
+        self._handshake_s = handshake_s
+
+    async def start(self) -> None:
+        """Listen."""
+        await web.BaseSite.start(self)
+        server, context = cast(_Server, self._runner.server), cast(ssl.SSLContext, self._ssl_context)
+        self._server = await asyncio.get_running_loop().create_server(
+            lambda: _TlsStart(server, context, self._handshake_s), sock=self._sock, backlog=BACKLOG
+        )
+
+
 class _Server(web.Server):
     """The framework's factory of connections, making ours."""
 
-    def __init__(self, made: web.Server, **options: Any) -> None:
+    def __init__(self, made: web.Server, guard: Guard, **options: Any) -> None:
         super().__init__(made.request_handler, request_factory=made.request_factory, **options)
+        self.guard = guard
         self._options = options
 
     def __call__(self) -> RequestHandler:
-        return Protocol(self, **self._options)
+        return self.connection()
+
+    def connection(self, entry: Entry | None = None) -> Protocol:
+        """A new connection; `entry` is the guard's note where there is one."""
+        return Protocol(self, self.guard, entry, **self._options)
 
 
 class _Runner(web.AppRunner):
     """The framework's runner with our connections; it has no other place to say which."""
 
+    def __init__(self, app: web.Application, guard: Guard, **options: Any) -> None:
+        super().__init__(app, **options)
+        self._guard = guard
+
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
-        return _Server(made, loop=asyncio.get_running_loop(), **self._kwargs)
+        return _Server(made, self._guard, loop=asyncio.get_running_loop(), **self._kwargs)
 
 
 class HttpServer:
     """Serves `app` while entered: `async with HttpServer(app, port=8080) as server`.
 
     `host` is an address or a name, empty for all addresses, IPv4 and IPv6; `port` 0 picks a free one, the same for
-    both families.
+    both families. Connections of `trusted_proxies` are not capped by address.
     """
 
-    def __init__(self, app: web.Application, *, host: str = "", port: int = 0, drain_s: float = DRAIN_S) -> None:
+    def __init__(
+        self,
+        app: web.Application,
+        *,
+        host: str = "",
+        port: int = 0,
+        drain_s: float = DRAIN_S,
+        limits: Limits | None = None,
+        trusted_proxies: Sequence[Network] = (),
+    ) -> None:
+        self._app = app
         self._host = host
         self._port = port
-        self._runner = _Runner(
-            app,
-            access_log=None,
-            auto_decompress=False,
-            keepalive_timeout=IDLE_S,
-            shutdown_timeout=drain_s,
-        )
+        self._drain_s = drain_s
+        self._limits = limits or Limits()
+        self._trusted = trusted_proxies
         self._sockets: list[socket.socket] = []
+        self._tls_sockets: list[socket.socket] = []
+        self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -101,6 +246,19 @@ class HttpServer:
     async def start(self) -> None:
         """Bind and listen. Raises StartError when the port is taken or the address isn't ours."""
         self._sockets = await bind(self._host, self._port)
+        self._guard = Guard(self._limits, self._trusted)
+        self._runner = _Runner(
+            self._app,
+            self._guard,
+            access_log=None,
+            auto_decompress=False,
+            keepalive_timeout=self._limits.idle_s,
+            lingering_time=self._limits.lingering_s,
+            shutdown_timeout=self._drain_s,
+        )
+        await self._stack.enter_async_context(self._guard.sweeping())
+        self._stack.push_async_callback(self._runner.cleanup)
+        self._stack.callback(self._guard.close)
         try:
             await self._runner.setup()
             for bound in self._sockets:
@@ -108,12 +266,28 @@ class HttpServer:
         except BaseException:
             for bound in self._sockets:
                 bound.close()
-            await self._runner.cleanup()
+            await self._stack.aclose()
             raise
+
+    async def listen_tls(self, context: ssl.SSLContext, port: int) -> None:
+        """Serve HTTPS too, at the same addresses. Raises StartError when the port is taken."""
+        self._tls_sockets = await bind(self._host, port, setting="http.tls_port")
+        for bound in self._tls_sockets:
+            await _TlsSite(self._runner, bound, context, self._limits.header_s).start()
 
     async def stop(self) -> None:
         """Take no further connection, close the idle ones and the websockets, let answers finish, then cut."""
-        await self._runner.cleanup()
+        await self._stack.aclose()
+
+    @property
+    def open_count(self) -> int:
+        """How many connections are open."""
+        return self._guard.open_count
+
+    @property
+    def tls_port(self) -> int | None:
+        """The port of HTTPS; None where there is none."""
+        return self._tls_sockets[0].getsockname()[1] if self._tls_sockets else None
 
     @property
     def bound_port(self) -> int:
@@ -135,15 +309,18 @@ class HttpServer:
         return f"[{address}]" if ":" in address else address
 
 
-async def bind(host: str, port: int) -> list[socket.socket]:
-    """Listening sockets for `host`: one for each of its addresses, all on one port. Raises StartError."""
+async def bind(host: str, port: int, *, setting: str = "http.port") -> list[socket.socket]:
+    """Listening sockets for `host`: one for each of its addresses, all on one port. Raises StartError.
+
+    `setting` is where the port comes from, for the error's words.
+    """
     tries = _FREE_PORT_TRIES if port == 0 else 1
     for attempt in range(tries):
         try:
             return await _bind_once(host, port)
         except OSError as error:
             if error.errno != errno.EADDRINUSE or attempt == tries - 1:
-                raise _explain(host, port, error) from error
+                raise _explain(host, port, setting, error) from error
     raise AssertionError("unreachable")
 
 
@@ -196,10 +373,11 @@ def _listening_socket(family: socket.AddressFamily, address: str, port: int) -> 
     return made
 
 
-def _explain(host: str, port: int, error: OSError) -> StartError:
+def _explain(host: str, port: int, setting: str, error: OSError) -> StartError:
     if error.errno == errno.EADDRINUSE:
         return StartError(
-            f"Port {port} is taken by another program; stop that one or choose another with --port or http.port.",
+            f"Port {port} is taken by another program; stop that one or choose another with "
+            f"{'--port or ' if setting == 'http.port' else ''}{setting}.",
             reason="port_taken",
         )
     if error.errno == errno.EACCES:

@@ -1,0 +1,1 @@
+"""HTTPS: the host's own certificate authority, its certificate, and keeping both up to date."""
