@@ -74,7 +74,8 @@ class Accounts:
     ) -> Account:
         """A new account; without a password it can sign in by a social account only.
 
-        `also` is done in the same transaction; what it raises undoes the account. Raises InvalidInput for a bad name or password, Conflict (reason `name_taken`) and RateLimited.
+        `also` is done in the same transaction; what it raises undoes the account. Raises InvalidInput
+        for a bad name or password, Conflict (reason `name_taken`) and RateLimited.
         """
         name = clean_name(username)
         if name is None:
