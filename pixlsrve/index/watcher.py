@@ -11,6 +11,7 @@ from pathlib import Path
 
 import structlog
 from watchfiles import awatch
+from watchfiles._rust_notify import WatchfilesRustInternalError  # it has no public name
 
 from pixlsrve.index.ignore import IGNORE_FILE, NOMEDIA, is_hidden
 from pixlsrve.index.metadata import EXTENSIONS
@@ -54,8 +55,11 @@ class Watcher:
             look = tasks.create_task(self._look(place, stop))
             try:
                 await self._report(stop)
-            except (OSError, RuntimeError, ValueError) as error:  # ValueError: a root whose name is not UTF-8
-                self._explain(error)
+            except* WatchfilesRustInternalError:
+                # A file whose name is not UTF-8 has changed, which the watcher can't tell: the whole root is walked.
+                await _either(stop, LOOK_EVERY_S)
+            except* (OSError, RuntimeError, ValueError) as errors:  # ValueError: a root whose name is not UTF-8
+                self._explain(_first_of(errors))
                 await _either(stop, RETRY_S)
             finally:
                 look.cancel()
@@ -100,6 +104,12 @@ class Watcher:
         if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or "limit" in str(error).lower():
             remedy += "; raise fs.inotify.max_user_watches (sysctl) to see them at once"
         log.warning("root can't be watched", root=str(self._root.path), error=str(error), remedy=remedy)
+
+
+def _first_of(errors: BaseExceptionGroup[Exception]) -> Exception:
+    """The first error in a group of groups."""
+    error = errors.exceptions[0]
+    return _first_of(error) if isinstance(error, BaseExceptionGroup) else error
 
 
 async def _either(stop: asyncio.Event, seconds: float) -> None:

@@ -26,7 +26,7 @@ NAMES = [
     "e\u0301 decomposed.jpg".encode(),
     "é composed.jpg".encode(),
     b"%00%2e%2e.jpg",
-    b"..jpg.jpg",
+    b"two..dots.jpg",
     b"back\\slash.jpg",
     b"quote'\"$(x)`y`.jpg",
     b"x" * 251 + b".jpg",
