@@ -11,7 +11,7 @@ from pixlsrve.auth.directory import Directory
 from pixlsrve.auth.finish import finish
 from pixlsrve.auth.passwords import Hasher
 from pixlsrve.auth.revocation import LAST_ADMIN, Revocation
-from pixlsrve.errors import Conflict, InvalidInput, NotAuthenticated, NotFound
+from pixlsrve.errors import Conflict, InvalidInput, NotAuthenticated, NotFound, NotPermitted
 from pixlsrve.model import Account, LibraryAccess, Role, Subject, SubjectKind
 from pixlsrve.store import accounts as rows
 from pixlsrve.store.database import Database, Transaction
@@ -103,11 +103,11 @@ class Accounts:
     async def change_password(self, account_id: int, old: str, new: str) -> Account:
         """Change one's own password; all older tokens and sessions are void.
 
-        Raises NotAuthenticated when `old` is wrong, InvalidInput when `new` can't be a password, RateLimited.
+        Raises NotPermitted when `old` is wrong, InvalidInput when `new` can't be a password, RateLimited.
         """
         hashed = await rows.find_password(self._state, account_id)
         if not await self._hasher.verify(old, hashed):
-            raise NotAuthenticated("The current password is wrong.", reason="wrong_credentials")
+            raise NotPermitted("The current password is wrong.", reason="wrong_credentials")
         return await self.set_password(account_id, new)
 
     async def set_password(self, account_id: int, password: str) -> Account:
@@ -204,11 +204,9 @@ class Accounts:
     async def _changed(self, account: Account, *, ends_credentials: bool) -> Account:
         """After the commit: what is known of the account is so from now on, and what is open is looked at again."""
         self._directory.put_account(account)
-        own = Subject(SubjectKind.ACCOUNT, account.id)
         if ends_credentials:
-            self._revocation.forget_credentials(frozenset({own}))
-        devices = (device for device in self._directory.devices() if device.account_id == account.id)
-        await self._revocation.apply(frozenset({own, *(Subject(SubjectKind.DEVICE, device.id) for device in devices)}))
+            self._revocation.forget_credentials(frozenset({Subject(SubjectKind.ACCOUNT, account.id)}))
+        await self._revocation.apply()
         return account
 
 

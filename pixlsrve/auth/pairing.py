@@ -229,7 +229,7 @@ class Pairing:
         return Paired(device=device, tokens=tokens)
 
     def _member_account(self, window: _Window) -> int | None:
-        """Whose a device without code is: a yes alone never makes an admin, so that an admin's goes to the household."""
+        """Whose a device without code is: no yes ever makes an admin, so that an admin's goes to the household."""
         if window.account_id is None or self._directory.account(window.account_id).role is Role.ADMIN:
             return None
         return window.account_id

@@ -25,8 +25,8 @@ from pixlsrve.store.database import Database, Transaction
 log = structlog.get_logger(__name__)
 
 APPLIED_WITHIN_S = 1.0
-Hook = Callable[[frozenset[Subject]], Awaitable[None]]
-"""Told whose rights have just changed or ended: closes websockets, cuts streams, removes peers."""
+Hook = Callable[[], Awaitable[None]]
+"""Called when rights have changed or ended: closes websockets, cuts streams, removes peers."""
 LAST_ADMIN = "This is the last administrator; make another one first."
 
 
@@ -63,9 +63,9 @@ class Revocation:
         self._hooks: list[Hook] = []
 
     def on_change(self, hook: Hook) -> None:
-        """Have `hook` called with the subjects whose rights changed, after the change is durable and in force.
+        """Have `hook` called whenever somebody's rights have changed, when that is durable and in force.
 
-        What is open for them is to be checked anew, and closed where it is not allowed any more.
+        What is open is to be checked anew, and closed where it is not allowed any more.
         """
         self._hooks.append(hook)
 
@@ -78,7 +78,8 @@ class Revocation:
         await finish(self._remove_account(account_id))
 
     async def end_credentials(self, transaction: Transaction, subject: Subject) -> None:
-        """Record that a subject's refresh tokens and sessions are over; `apply` it once that is committed."""
+        """Record that a subject's refresh tokens and sessions are over; `forget_credentials` once
+        that is committed."""
         await refresh_rows.end_of_subject(transaction, subject, self._clock.now_us())
         await session_rows.delete_of_subject(transaction, subject)
 
@@ -87,9 +88,9 @@ class Revocation:
         self._refresh.forget(subjects)
         self._sessions.forget(subjects)
 
-    async def apply(self, subjects: frozenset[Subject]) -> None:
-        """Tell everybody who holds something open for these; waits a second at most."""
-        calls = [asyncio.ensure_future(hook(subjects)) for hook in self._hooks]
+    async def apply(self) -> None:
+        """Have everybody check what they hold open; waits a second at most."""
+        calls = [asyncio.ensure_future(hook()) for hook in self._hooks]
         if not calls:
             return
         done, late = await asyncio.wait(calls, timeout=APPLIED_WITHIN_S)
@@ -143,4 +144,4 @@ class Revocation:
             audience = frozenset({device.uuid} | ({owner.uuid} if owner is not None else set()))
             data = {"device_id": device.uuid, "number": device.id, "name": device.name}
             self._bus.publish(EventType.DEVICE_REVOKED, data, audience=audience)
-        await self.apply(subjects)
+        await self.apply()

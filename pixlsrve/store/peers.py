@@ -37,6 +37,12 @@ async def find_all(db: Queries) -> list[PeerRow]:
     return [_to_peer(row) for row in await db.fetch_all(_SELECT + " ORDER BY device_id")]
 
 
+async def find(db: Queries, device_id: int) -> PeerRow | None:
+    """One device's peer."""
+    row = await db.fetch_one(_SELECT + " WHERE device_id = ?", (device_id,))
+    return None if row is None else _to_peer(row)
+
+
 async def find_by_key(db: Queries, public_key: bytes) -> int | None:
     """The device that holds a key."""
     row = await db.fetch_one("SELECT device_id FROM peer WHERE public_key = ?", (public_key,))

@@ -1,8 +1,8 @@
-"""The library's routes below /api/v1."""
+"""The routes below /api/v1."""
 
 from __future__ import annotations
 
-from pixlsrve.http.api_v1 import albums, discovery, files, host, photos, search
+from pixlsrve.http.api_v1 import albums, auth, devices, discovery, files, host, photos, search
 from pixlsrve.http.routing import Route
 
 ROUTES: tuple[Route, ...] = (
@@ -12,4 +12,6 @@ ROUTES: tuple[Route, ...] = (
     *photos.ROUTES,
     *files.ROUTES,
     *host.ROUTES,
+    *auth.ROUTES,
+    *devices.ROUTES,
 )
