@@ -156,7 +156,9 @@ def test_open_file_survives_links_swapped_in(photos: Path, tmp_path: Path, root:
     swapper.start()
     seen = set()
     try:
-        for _ in range(3000):
+        for turn in range(300_000):
+            if turn >= 3_000 and b"inside" in seen:
+                break  # a busy machine may swap for long before a read meets the right folder
             try:
                 seen.add(read(root, b"inner/secret"))
             except (NotFound, PathTraversal) as refused:
