@@ -100,6 +100,10 @@ class Accounts:
         renewed = await self._hasher.hash_again(password) if self._hasher.is_outdated(hashed) else None
         return await finish(self._note_login(account_id, hashed, renewed))
 
+    async def note_login(self, account_id: int) -> Account:
+        """Note that somebody has signed in by other means than a password. Raises NotFound."""
+        return await finish(self._note_other_login(account_id))
+
     async def change_password(self, account_id: int, old: str, new: str) -> Account:
         """Change one's own password; all older tokens and sessions are void.
 
@@ -167,6 +171,14 @@ class Accounts:
                 raise NotAuthenticated(_NO_MATCH, reason="wrong_credentials")
             if renewed is not None:
                 await rows.rehash_password(transaction, account_id, hashed, renewed)
+            await rows.save_login(transaction, account_id, self._clock.now_us())
+            account = await _read(transaction, account_id)
+        self._directory.put_account(account)
+        return account
+
+    async def _note_other_login(self, account_id: int) -> Account:
+        async with self._state.transaction() as transaction:
+            self._directory.account(account_id)
             await rows.save_login(transaction, account_id, self._clock.now_us())
             account = await _read(transaction, account_id)
         self._directory.put_account(account)
