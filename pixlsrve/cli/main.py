@@ -17,8 +17,12 @@ from pixlsrve.errors import ConfigError, PixlsrveError
 FAILED, USAGE, NOT_RUNNING = 1, 2, 3
 _COMMANDS = {
     "serve": "pixlsrve.cli.serve:serve",
+    "pair": "pixlsrve.cli.pair:pair",
     "status": "pixlsrve.cli.status:status",
     "scan": "pixlsrve.cli.scan:scan",
+    "devices": "pixlsrve.cli.devices:devices",
+    "revoke": "pixlsrve.cli.devices:revoke",
+    "user": "pixlsrve.cli.user:user",
     "token": "pixlsrve.cli.token:token",
     "doctor": "pixlsrve.cli.doctor:doctor",
 }

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
 from pixlsrve.cli.control import Control
-from pixlsrve.cli.options import data_dir_option, json_option, print_json, print_table
+from pixlsrve.cli.options import data_dir_option, json_option, local_time, print_json, print_table
 from pixlsrve.config import find_data_dir
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 7 * 86_400}
@@ -71,7 +70,7 @@ def list_(control: Control, as_json: bool) -> None:
         return
     print_table(
         ["id", "role", "made", "expires"],
-        [[row["id"], row["role"], _local(row["created_at"]), _local(row["expires_at"])] for row in tokens],
+        [[row["id"], row["role"], local_time(row["created_at"]), local_time(row["expires_at"])] for row in tokens],
     )
 
 
@@ -88,8 +87,3 @@ def revoke(control: Control, token_id: str) -> None:
     if not re.fullmatch(r"[0-9a-f]{32}", token_id):
         raise click.BadParameter("write the id that `pixlsrve token list` shows, not the token itself.")
     control.delete(f"/tokens/{token_id}")
-
-
-def _local(moment: str) -> str:
-    """An RFC 3339 time on this computer's clock."""
-    return datetime.fromisoformat(moment).replace(tzinfo=UTC).astimezone().strftime("%Y-%m-%d %H:%M")

@@ -6,6 +6,7 @@ import os
 import socket
 import struct
 import sys
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Annotated, Any, Protocol, Self
 
@@ -29,6 +30,8 @@ _MACOS_SOL_LOCAL = 0
 _MACOS_LOCAL_PEERCRED = 1
 _XCRED = struct.Struct("=II")
 _UCRED = struct.Struct("=iII")
+ControlRoute = tuple[str, str, Handler]
+"""Method, path and handler."""
 
 
 class Controls(Protocol):
@@ -68,11 +71,11 @@ class TokenBody(msgspec.Struct, frozen=True):
 
 
 class ControlServer:
-    """Serves `controls` on a bound Unix socket while entered, and closes it."""
+    """Serves `controls`, and the further routes given, on a bound Unix socket while entered, and closes it."""
 
-    def __init__(self, bound: socket.socket, controls: Controls) -> None:
+    def __init__(self, bound: socket.socket, controls: Controls, further: Iterable[ControlRoute] = ()) -> None:
         self._socket = bound
-        self._runner = web.AppRunner(_application(controls), access_log=None, shutdown_timeout=DRAIN_S)
+        self._runner = web.AppRunner(_application(controls, further), access_log=None, shutdown_timeout=DRAIN_S)
 
     async def __aenter__(self) -> Self:
         await self._runner.setup()
@@ -126,7 +129,7 @@ def _guard() -> Middleware:
     return guard
 
 
-def _application(controls: Controls) -> web.Application:
+def _application(controls: Controls, further: Iterable[ControlRoute]) -> web.Application:
     """The routes of the control socket."""
     read_scan, read_token = BodyCheck(ScanBody), BodyCheck(TokenBody)
 
@@ -151,13 +154,14 @@ def _application(controls: Controls) -> web.Application:
         await controls.revoke_token(request.match_info["token_id"])
         return routing.answer({"success": True})
 
-    handlers: list[tuple[str, str, Handler]] = [
+    handlers: list[ControlRoute] = [
         ("GET", "/status", status),
         ("POST", "/scan", start_scan),
         ("GET", "/scan/{scan_id}", scan_state),
         ("POST", "/tokens", mint_token),
         ("GET", "/tokens", list_tokens),
         ("DELETE", "/tokens/{token_id}", revoke_token),
+        *further,
     ]
     app = web.Application(middlewares=[_guard()])
     for method, path, handler in handlers:

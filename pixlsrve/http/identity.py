@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from pixlsrve.auth.service import Identity
+from pixlsrve.http.https import Https
 from pixlsrve.wg.endpoint import lan_address
 from pixlsrve.wg.peers import Peers
 
@@ -16,24 +17,20 @@ _ALL = frozenset({"", "0.0.0.0", "::"})  # noqa: S104  # compared, not bound
 class JoinLinks:
     """Makes the URL of `pixlsrve pair` (DESIGN sections 3 and 9). `host` is the address bound, `port` that of HTTP.
 
-    `port`, `tls_port` and `fingerprint` (of the certificate) are set when the listeners are bound; the latter two stay
-    None without TLS.
+    `port` is set when the listener is bound, `https` when there is one that may be on.
     """
 
     def __init__(self, host: str, host_id: str) -> None:
         self._host = host
         self._host_id = host_id
         self.port = 0
-        self.tls_port: int | None = None
-        self.fingerprint: str | None = None
+        self.https: Https | None = None
 
     def url(self, code: str) -> str:
         """An ordinary URL whose fragment, which no browser sends, has the code."""
         facts: dict[str, str] = {"c": code, "h": self._host_id}
-        if self.fingerprint is not None:
-            facts["f"] = self.fingerprint
-        if self.tls_port is not None:
-            facts["s"] = str(self.tls_port)
+        if self.https is not None and self.https.port is not None:
+            facts["f"], facts["s"] = self.https.fingerprint or "", str(self.https.port)
         host = lan_address() if self._host in _ALL else self._host
         authority = f"[{host}]" if ":" in host else host
         return f"http://{authority}:{self.port}/pair#{urlencode(facts)}"

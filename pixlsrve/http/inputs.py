@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
 from aiohttp import web
@@ -13,6 +13,7 @@ from msgspec import inspect
 
 from pixlsrve.errors import InvalidInput, PathTraversal
 
+StructT = TypeVar("StructT", bound=msgspec.Struct)
 _SHOWN = 100
 _PLAIN_SEGMENT = re.compile(r"[0-9A-Za-z_~-]+")
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f/\\]|^\.{1,2}$|^[A-Za-z]:")
@@ -81,14 +82,14 @@ class QueryCheck:
         return {"allowed": self._allowed[name]} if self._allowed.get(name) else {}
 
 
-class BodyCheck:
+class BodyCheck(Generic[StructT]):
     """Reads a JSON body into a Struct of type `struct`; unknown fields are ignored, wrong types refused."""
 
-    def __init__(self, struct: type[msgspec.Struct]) -> None:
+    def __init__(self, struct: type[StructT]) -> None:
         self._decode = msgspec.json.Decoder(struct).decode
         self._is_optional = not any(field.required for field in msgspec.structs.fields(struct))
 
-    async def __call__(self, request: web.Request) -> msgspec.Struct:
+    async def __call__(self, request: web.Request) -> StructT:
         """The checked body. Raises UnsupportedBody, or InvalidInput whose details name the field."""
         raw = await request.read()
         if not raw and self._is_optional:

@@ -1,0 +1,163 @@
+"""The control socket's routes for accounts and devices: what `pixlsrve user`, `devices` and `revoke` ask for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from pixlsrve.auth.service import Identity
+from pixlsrve.errors import InvalidInput
+from pixlsrve.http import routing
+from pixlsrve.http.control import ControlRoute
+from pixlsrve.http.inputs import BodyCheck
+from pixlsrve.http.times import rfc3339
+from pixlsrve.media.roots import Roots
+from pixlsrve.model import Account, Device, LibraryAccess, Role
+
+
+class NewUserBody(msgspec.Struct, frozen=True):
+    """Body of POST /users."""
+
+    username: str
+    password: str
+    admin: bool = False
+
+    def __repr__(self) -> str:
+        return f"NewUserBody(username={self.username!r})"
+
+
+class PasswordBody(msgspec.Struct, frozen=True):
+    """Body of POST /users/password."""
+
+    username: str
+    password: str
+
+    def __repr__(self) -> str:
+        return f"PasswordBody(username={self.username!r})"
+
+
+class UserBody(msgspec.Struct, frozen=True):
+    """Body of POST /users/find and /users/remove."""
+
+    username: str
+
+
+class AllowBody(msgspec.Struct, frozen=True):
+    """Body of POST /users/allow; `roots` are names or paths of folders, needed with `some` only."""
+
+    username: str
+    library: LibraryAccess
+    roots: list[str] = []
+
+
+class DeviceBody(msgspec.Struct, frozen=True):
+    """Body of POST /devices/revoke: a number, an id or a name."""
+
+    device: str
+
+
+class PeopleDesk:
+    """Answers about accounts and devices."""
+
+    def __init__(self, identity: Identity, roots: Roots) -> None:
+        self._accounts = identity.accounts
+        self._devices = identity.devices
+        self._roots = roots
+        self._read_new, self._read_password = BodyCheck(NewUserBody), BodyCheck(PasswordBody)
+        self._read_user, self._read_allow = BodyCheck(UserBody), BodyCheck(AllowBody)
+        self._read_device = BodyCheck(DeviceBody)
+
+    def handlers(self) -> list[ControlRoute]:
+        """Method, path and handler of each route."""
+        return [
+            ("GET", "/users", self._list_users),
+            ("POST", "/users", self._add),
+            ("POST", "/users/find", self._find),
+            ("POST", "/users/password", self._set_password),
+            ("POST", "/users/remove", self._remove),
+            ("POST", "/users/allow", self._allow),
+            ("GET", "/devices", self._list_devices),
+            ("POST", "/devices/revoke", self._revoke),
+        ]
+
+    async def _list_users(self, _: web.Request) -> web.Response:
+        return routing.answer({"users": [self._user(account) for account in self._accounts.list_all()]})
+
+    async def _add(self, request: web.Request) -> web.Response:
+        body = await self._read_new(request)
+        role = Role.ADMIN if body.admin else Role.MEMBER
+        return routing.answer(self._user(await self._accounts.add(body.username, body.password, role=role)))
+
+    async def _find(self, request: web.Request) -> web.Response:
+        body = await self._read_user(request)
+        return routing.answer(self._user(self._accounts.named(body.username)))
+
+    async def _set_password(self, request: web.Request) -> web.Response:
+        body = await self._read_password(request)
+        account = self._accounts.named(body.username)
+        return routing.answer(self._user(await self._accounts.set_password(account.id, body.password)))
+
+    async def _remove(self, request: web.Request) -> web.Response:
+        body = await self._read_user(request)
+        account = self._accounts.named(body.username)
+        shown = self._user(account)
+        await self._accounts.remove(account.id)
+        return routing.answer(shown)
+
+    async def _allow(self, request: web.Request) -> web.Response:
+        body = await self._read_allow(request)
+        account = self._accounts.named(body.username)
+        roots = {self._root_id(text) for text in body.roots}
+        return routing.answer(self._user(await self._accounts.allow(account.id, body.library, roots)))
+
+    async def _list_devices(self, _: web.Request) -> web.Response:
+        return routing.answer({"devices": [self._device(device) for device in self._devices.list_all()]})
+
+    async def _revoke(self, request: web.Request) -> web.Response:
+        body = await self._read_device(request)
+        device = self._devices.named(body.device)
+        shown = self._device(device)
+        await self._devices.revoke(device)
+        return routing.answer(shown)
+
+    def _root_id(self, text: str) -> int:
+        """The root with this name or path. Raises InvalidInput naming those there are."""
+        for root in self._roots:
+            if text in {root.name, str(root.path)} or text.rstrip("/") == str(root.path):
+                return root.id
+        known = ", ".join(root.name for root in self._roots)
+        raise InvalidInput(f"There is no photo folder {text!r}; there are: {known}.", reason="unknown_root")
+
+    def _user(self, account: Account) -> dict[str, Any]:
+        names = {root.id: root.name for root in self._roots}
+        return {
+            "id": account.id,
+            "user_id": account.uuid,
+            "username": account.username,
+            "role": account.role.value,
+            "library": LibraryAccess.ALL.value if account.role is Role.ADMIN else account.library.value,
+            "roots": sorted(names.get(root_id, f"#{root_id}") for root_id in account.roots),
+            "has_password": account.has_password,
+            "devices": sum(device.account_id == account.id for device in self._devices.list_all()),
+            "created_at": rfc3339(account.created_us),
+            "last_login_at": _time(account.last_login_us),
+        }
+
+    def _device(self, device: Device) -> dict[str, Any]:
+        owner = self._devices.owner(device)
+        return {
+            "id": device.id,
+            "device_id": device.uuid,
+            "device_name": device.name,
+            "device_type": device.type,
+            "username": None if owner is None else owner.username,
+            "role": self._devices.role(device).value,
+            "paired_at": rfc3339(device.paired_us),
+            "last_seen_at": _time(device.last_seen_us),
+        }
+
+
+def _time(at_us: int | None) -> str | None:
+    return None if at_us is None else rfc3339(at_us)
