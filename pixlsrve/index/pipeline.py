@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
@@ -21,6 +22,8 @@ log = structlog.get_logger(__name__)
 
 HEADERS_AT_ONCE = 96
 CONTENTS_AT_ONCE = 64
+GATHER_S = 0.1
+"""How long a read content waits for others to be committed with it: a commit costs as much for many as for one."""
 NEWEST = (1 << 63) - 1
 COUNT_EVERY_S = 2.0
 ENSURE_ROUNDS = 6
@@ -178,7 +181,7 @@ class Pipeline:
     async def _read_all_contents(self) -> None:
         """One pass over everything whose header was read; ends early when new files were listed."""
         before = NEWEST
-        slots = asyncio.Semaphore(self._parallel + 1)
+        slots = asyncio.Semaphore(self._parallel * 2)  # so that a worker that is done finds the next file opened
         async with asyncio.TaskGroup() as tasks:
             while rows := await stages.undecoded(self._context.index, before, CONTENTS_AT_ONCE):
                 before = rows[-1].date_key
@@ -239,8 +242,10 @@ class Pipeline:
         """Commit what has been read, as many at once as have gathered."""
         while True:
             found = [await self._finished.get()]
-            while len(found) < CONTENTS_AT_ONCE and not self._finished.empty():
-                found.append(self._finished.get_nowait())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(GATHER_S):
+                    while len(found) < CONTENTS_AT_ONCE:
+                        found.append(await self._finished.get())
             batch = found
             try:
                 await self._patiently(lambda: self._results.put_contents(batch))  # noqa: B023  # awaited at once

@@ -18,7 +18,8 @@ from pixlsrve.model import Content, Facts, Refusal
 IDLE_S = 20.0
 """After this long without work a process is ended: an idle daemon has none."""
 
-JOBS_PER_PROCESS = 2000
+JOBS_PER_PROCESS = 10_000
+"""A start costs as much as decoding a dozen photos; what leaks shows in the memory, which has its own limit."""
 MAX_RSS_BYTES = 96 * MIB
 """A process that is larger than this after a job is ended, for libraries keep what they once took."""
 

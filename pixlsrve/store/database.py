@@ -214,6 +214,8 @@ def _pragmas(durability: Durability, cache_kib: int) -> tuple[str, ...]:
         f"PRAGMA cache_size = -{cache_kib}",
         "PRAGMA temp_store = MEMORY",
         "PRAGMA journal_size_limit = 16777216",
+        # Thumbnails fill the usual 1,000 pages a dozen photos; each checkpoint waits for the disk twice.
+        "PRAGMA wal_autocheckpoint = 4000",
     )
 
 
