@@ -11,6 +11,7 @@ from typing import Any
 from pixlsrve import __version__
 from pixlsrve.auth.script_tokens import ScriptTokens
 from pixlsrve.auth.tokens import Authenticator
+from pixlsrve.http.https import Https
 from pixlsrve.http.times import rfc3339
 from pixlsrve.index.indexer import Indexer
 from pixlsrve.media.assets import Library, RootTotals
@@ -35,6 +36,7 @@ class DaemonControls:
     roots: Roots
     indexer: Indexer
     library: Library
+    https: Https
     started_s: float
 
     async def status(self) -> dict[str, Any]:
@@ -48,6 +50,7 @@ class DaemonControls:
             "uptime_seconds": int(time.monotonic() - self.started_s),
             "urls": self.urls,
             "ports": self.ports,
+            "tls": self.https.status(),
             "photo_roots": [_root(root, totals.get(root.id, RootTotals())) for root in self.roots],
             "indexing_status": self._indexing(),
             "notices": self._notices(),
@@ -102,6 +105,7 @@ class DaemonControls:
                     "Connect its disk; if the photos were removed on purpose, run `pixlsrve scan --accept-removals`."
                 )
                 notices.append({"message": f"The folder {root.path} is offline.", "remedy": remedy})
+        notices += self.https.notices()
         for name, cause in sorted(self.failing.items()):
             notices.append({"message": f"The part {name} keeps failing ({cause}).", "remedy": "Look into the log."})
         return notices

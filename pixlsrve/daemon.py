@@ -17,6 +17,7 @@ import structlog
 from pixlsrve import app, instance, logs
 from pixlsrve.config import Config
 from pixlsrve.errors import StartError
+from pixlsrve.http.guard import raise_descriptor_limit
 from pixlsrve.notify import notify
 from pixlsrve.store import recovery
 from pixlsrve.store.database import DatabaseDamaged
@@ -30,6 +31,7 @@ MENDS_WITHIN_S = 3_600.0
 def run_daemon(config: Config) -> int:
     """Serve until SIGTERM or SIGINT; 0. Raises StartError, ConfigError."""
     os.umask(instance.UMASK)
+    raise_descriptor_limit()
     logs.configure(config.log.level, config.log.format)
     instance.prepare_data_dir(config.data_path)
     with instance.locked(config.data_path), asyncio.Runner(loop_factory=_loop_factory()) as runner:

@@ -43,9 +43,18 @@ def _facts(answer: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         ("pixlsrve", f"{answer['version']}, process {answer['pid']}, up {_span(answer['uptime_seconds'])}"),
         ("listening", ", ".join(answer["urls"])),
+        ("https", _https(answer["tls"])),
         ("host", f"{answer['host_name']} ({answer['host_id']})"),
         ("indexing", _indexing(answer["indexing_status"])),
     ]
+
+
+def _https(state: dict[str, Any]) -> str:
+    """The certificate's fingerprints, or why there is no HTTPS."""
+    if not state["enabled"]:
+        return f"off, {state['reason']}"
+    authority = f", authority {state['ca_fingerprint']}" if state["ca_fingerprint"] else ""
+    return f"certificate {state['fingerprint']} until {state['expires_at'][:10]}{authority}"
 
 
 def _indexing(state: dict[str, Any]) -> str:

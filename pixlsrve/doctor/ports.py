@@ -11,8 +11,24 @@ from pixlsrve.doctor.finding import Finding
 
 
 def check_ports(config: Config) -> Iterator[Finding]:
-    """Whether the port of HTTP can be had."""
-    port = config.http.port
+    """Whether the ports of HTTP and HTTPS can be had."""
+    yield from _check(
+        config,
+        config.http.port,
+        "port",
+        "Stop the other program, or choose another address or port with --host and --port.",
+    )
+    if config.http.tls:
+        yield from _check(
+            config,
+            config.http.tls_port,
+            "tls port",
+            "HTTPS stays off meanwhile; stop the other program, or set http.tls_port.",
+        )
+
+
+def _check(config: Config, port: int, check: str, remedy: str) -> Iterator[Finding]:
+    """Whether one port can be had."""
     if not port:
         return
     try:
@@ -27,7 +43,7 @@ def check_ports(config: Config) -> Iterator[Finding]:
     for family, kind, protocol, _, address in families:
         error = _bind_error(family, kind, protocol, address)
         if error in (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL):
-            yield _finding(config, error)
+            yield _finding(config, port, error, check, remedy)
             return
 
 
@@ -45,17 +61,12 @@ def _bind_error(family: int, kind: int, protocol: int, address: tuple[object, ..
     return 0
 
 
-def _finding(config: Config, error: int) -> Finding:
+def _finding(config: Config, port: int, error: int, check: str, remedy: str) -> Finding:
     """The error as a finding."""
-    port = config.http.port
     if error == errno.EADDRINUSE:
         message = f"Port {port} is taken by another program."
     elif error == errno.EACCES:
         message = f"This user may not listen on port {port}."
     else:
         message = f"No network interface has the address {config.http.host}."
-    return Finding(
-        check="port",
-        message=message,
-        remedy="Stop the other program, or choose another address or port with --host and --port.",
-    )
+    return Finding(check=check, message=message, remedy=remedy)

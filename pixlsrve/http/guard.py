@@ -14,7 +14,7 @@ import struct
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -53,6 +53,16 @@ class Limits:
     """Connections of one IPv4 address or IPv6 /64; a trusted proxy, which speaks for many, has only the total."""
     sweep_s: float = 1.0
     """How often deadlines are looked at."""
+
+
+class Connected(Protocol):
+    """What the guard needs of a transport, or of what is to become one."""
+
+    def get_extra_info(self, name: str) -> Any:
+        """`socket`, `peername`; None where unknown."""
+
+    def abort(self) -> None:
+        """End it without waiting for anything."""
 
 
 class Exchange(Protocol):
@@ -95,7 +105,7 @@ class Entry:
 
     __slots__ = ("body", "exchange", "group", "header_since_s", "key", "sent", "transport")
 
-    def __init__(self, transport: asyncio.Transport, key: str, group: OrderedDict[Entry, None], now_s: float) -> None:
+    def __init__(self, transport: Connected, key: str, group: OrderedDict[Entry, None], now_s: float) -> None:
         self.transport = transport
         self.key = key
         self.group = group
@@ -131,7 +141,7 @@ class Guard:
         """How many connections are open."""
         return len(self._strangers) + len(self._served)
 
-    def admit(self, transport: asyncio.Transport) -> Entry | None:
+    def admit(self, transport: Connected) -> Entry | None:
         """The note on a new connection, or None when it is refused; the caller then ends it."""
         if self._is_closed:
             return None
@@ -248,7 +258,7 @@ class Guard:
         return any(parsed in network for network in self._trusted)
 
 
-def cut(transport: asyncio.Transport) -> None:
+def cut(transport: Connected) -> None:
     """End a connection at once; what the kernel has not sent yet is thrown away, which closing alone does not do."""
     connection = transport.get_extra_info("socket")
     if connection is not None:

@@ -15,6 +15,7 @@ from pixlsrve.model import Principal
 
 if TYPE_CHECKING:
     from pixlsrve.http.credentials import Callers, Credential, Tickets
+    from pixlsrve.http.https import Https
     from pixlsrve.http.origins import Origins
     from pixlsrve.http.peers import Peers
     from pixlsrve.http.push import Hub
@@ -55,6 +56,9 @@ CALLERS: web.AppKey[Callers] = web.AppKey("callers", object)  # type: ignore[arg
 
 ORIGINS: web.AppKey[Origins] = web.AppKey("origins", object)  # type: ignore[arg-type]  # Origins; it would import us
 """Says whose page asks."""
+
+HTTPS: web.AppKey[Https] = web.AppKey("https", object)  # type: ignore[arg-type]  # Https; it would import us
+"""The HTTPS listener; absent where nobody set one up."""
 
 HUB: web.AppKey[Hub] = web.AppKey("hub", object)  # type: ignore[arg-type]  # the Hub; it imports us
 """The open websockets."""

@@ -42,14 +42,13 @@ class Scans(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class HostInfo:
-    """Who this host is. `started_s` is on the monotonic clock; `tls_port` None where TLS is off."""
+    """Who this host is. `started_s` is on the monotonic clock."""
 
     host_id: str
     name: str
     version: str
     started_s: float
     capabilities: tuple[str, ...] = ("thumbnails", "search")
-    tls_port: int | None = None
 
 
 class WireguardStatus(msgspec.Struct, frozen=True, kw_only=True):

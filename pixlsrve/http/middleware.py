@@ -28,6 +28,8 @@ log = structlog.get_logger(__name__)
 
 _NO_ROUTE = "(none)"
 _AT_ONCE_BYTES = 64 * 1024
+_PAGE_POLICY = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+"""Of pages that bring no stricter one."""
 _ALWAYS = CIMultiDict(
     {
         "Server": "pixlsrve",
@@ -268,6 +270,8 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     """What every answer carries; runs as each answer is prepared, so that streams and websockets have it too."""
     headers = response.headers
     headers.update(_ALWAYS)
+    if headers.get(hdrs.CONTENT_TYPE, "").startswith("text/html"):
+        headers.setdefault("Content-Security-Policy", _PAGE_POLICY)
     request_id = request.get(keys.REQUEST_ID)
     if request_id is not None:
         headers["X-Request-Id"] = request_id

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pixlsrve.http import docs_page, openapi, push, system
+from pixlsrve.http import authority_page, docs_page, openapi, push, system
 from pixlsrve.http.api_v1 import routes as api_v1
 from pixlsrve.http.routing import Route
 
@@ -12,4 +12,5 @@ ROUTES: tuple[Route, ...] = (
     *push.ROUTES,
     *openapi.ROUTES,
     *docs_page.ROUTES,
+    *authority_page.ROUTES,
 )

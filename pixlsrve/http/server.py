@@ -18,7 +18,7 @@ from aiohttp.web_protocol import RequestHandler
 
 from pixlsrve.errors import StartError
 from pixlsrve.http import failures
-from pixlsrve.http.guard import Entry, Guard, Limits
+from pixlsrve.http.guard import Entry, Guard, Limits, cut
 from pixlsrve.http.limits import Network
 
 log = structlog.get_logger(__name__)
@@ -114,69 +114,107 @@ class Protocol(RequestHandler):
         return response
 
 
-class _TlsStart(asyncio.Protocol):
-    """A connection up to the end of its TLS handshake: counted and timed like all others, then handed to HTTP."""
+class _Handshake:
+    """A connection up to the end of its TLS handshake, for the guard; then HTTP takes it over."""
 
-    def __init__(self, server: _Server, context: ssl.SSLContext, handshake_s: float) -> None:
-        self._server = server
-        self._context = context
-        self._handshake_s = handshake_s
-        self._entry: Entry | None = None
-        self._task: asyncio.Task[None] | None = None
+    def __init__(self, connection: socket.socket, peer: object) -> None:
+        self.connection = connection
+        self.task: asyncio.Task[None] | None = None
+        self._peer = peer
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Ask the guard, and begin the handshake."""
-        connected = cast(asyncio.Transport, transport)
-        entry = self._entry = self._server.guard.admit(connected)
-        if entry is None:
-            connected.abort()
-            return
-        connected.pause_reading()
-        self._task = asyncio.get_running_loop().create_task(self._shake_hands(connected, entry))
+    def get_extra_info(self, name: str) -> Any:
+        """As a transport's: `socket` and `peername`."""
+        return {"socket": self.connection, "peername": self._peer}.get(name)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The client has gone before the handshake."""
-        if self._entry is not None:
-            self._server.guard.release(self._entry)
-
-    async def _shake_hands(self, transport: asyncio.Transport, entry: Entry) -> None:
-        protocol = self._server.connection(entry)
-        try:
-            encrypted = await asyncio.get_running_loop().start_tls(
-                transport,
-                protocol,
-                self._context,
-                server_side=True,
-                ssl_handshake_timeout=self._handshake_s,
-                ssl_shutdown_timeout=TLS_CLOSE_S,
-            )
-        except OSError:  # no TLS, a client that doesn't trust us, too slow, or gone: all in a day's work
-            encrypted = None
-        except BaseException:
-            self._server.guard.release(entry)
-            transport.abort()
-            raise
-        if encrypted is None or encrypted.is_closing():
-            self._server.guard.release(entry)
-            transport.abort()
-            return
-        protocol.connection_made(encrypted)
+    def abort(self) -> None:
+        """End it."""
+        if self.task is not None:
+            self.task.cancel()
+        else:
+            self.connection.close()
 
 
 class _TlsSite(web.SockSite):
-    """A site of the framework's whose connections shake hands under the guard's eyes."""
+    """A site of the framework's that accepts by itself, so that handshakes too are under the guard's eyes.
+
+    The loops' own listeners tell nobody of a connection before its handshake is over.
+    """
+
+    ACCEPTED_AT_ONCE = 64
+    FULL_PAUSE_S = 1.0
 
     def __init__(self, runner: _Runner, bound: socket.socket, context: ssl.SSLContext, handshake_s: float) -> None:
         super().__init__(runner, bound, ssl_context=context)
+        self._context = context
         self._handshake_s = handshake_s
+        self._loop = asyncio.get_running_loop()
+        self._pause: asyncio.TimerHandle | None = None
+        self._handshakes: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Listen."""
         await web.BaseSite.start(self)
-        server, context = cast(_Server, self._runner.server), cast(ssl.SSLContext, self._ssl_context)
-        self._server = await asyncio.get_running_loop().create_server(
-            lambda: _TlsStart(server, context, self._handshake_s), sock=self._sock, backlog=BACKLOG
-        )
+        self._factory = cast(_Server, self._runner.server)
+        self._sock.setblocking(False)
+        self._loop.add_reader(self._sock, self._accept)
+
+    async def stop(self) -> None:
+        """Listen no more; handshakes end with the guard."""
+        self._loop.remove_reader(self._sock)
+        if self._pause is not None:
+            self._pause.cancel()
+        self._sock.close()
+        await super().stop()
+
+    def _accept(self) -> None:
+        """Take what waits, up to a number after which others have their turn."""
+        for _ in range(self.ACCEPTED_AT_ONCE):
+            try:
+                connection, peer = self._sock.accept()
+            except (BlockingIOError, InterruptedError):
+                return
+            except ConnectionError:
+                continue
+            except OSError as error:
+                # No descriptors or memory left: what waits is still there when others have ended.
+                log.warning("a connection could not be accepted", cause=error.strerror)
+                self._loop.remove_reader(self._sock)
+                self._pause = self._loop.call_later(self.FULL_PAUSE_S, self._loop.add_reader, self._sock, self._accept)
+                return
+            self._take(connection, peer)
+
+    def _take(self, connection: socket.socket, peer: object) -> None:
+        """Begin the handshake where the guard admits the connection."""
+        connection.setblocking(False)
+        handshake = _Handshake(connection, peer)
+        entry = self._factory.guard.admit(handshake)
+        if entry is None:
+            cut(handshake)
+            return
+        task = handshake.task = self._loop.create_task(self._shake_hands(connection, entry))
+        self._handshakes.add(task)
+        task.add_done_callback(lambda done: self._forget(done, connection))
+
+    def _forget(self, task: asyncio.Task[None], connection: socket.socket) -> None:
+        self._handshakes.discard(task)
+        if task.cancelled():
+            connection.close()  # one that was ended before its first step has no transport to do so
+
+    async def _shake_hands(self, connection: socket.socket, entry: Entry) -> None:
+        """Have the loop do it; the connection's protocol hears of it afterwards."""
+        try:
+            await self._loop.connect_accepted_socket(
+                lambda: self._factory.connection(entry),
+                connection,
+                ssl=self._context,
+                ssl_handshake_timeout=self._handshake_s,
+                ssl_shutdown_timeout=TLS_CLOSE_S,
+            )
+        except OSError:  # no TLS, a client that doesn't trust us, too slow, or gone: all in a day's work
+            self._factory.guard.release(entry)
+        except BaseException:
+            self._factory.guard.release(entry)
+            raise
 
 
 class _Server(web.Server):

@@ -61,9 +61,9 @@ class Keeper(ABC):
         """Names of the host that the certificate does not vouch for."""
         return frozenset()
 
-    def authority_der(self) -> bytes | None:
-        """The authority's certificate as phones take it."""
-        return None if self.authority is None else self.authority.public_bytes(serialization.Encoding.DER)
+    def authority_pem(self) -> bytes | None:
+        """The authority's certificate as phones and programs take it."""
+        return None if self.authority is None else self.authority.public_bytes(serialization.Encoding.PEM)
 
     @abstractmethod
     def prepare(self) -> bool:

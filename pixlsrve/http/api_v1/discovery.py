@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from aiohttp import web
 
-from pixlsrve.http import library, routing
+from pixlsrve.http import keys, library, routing
 from pixlsrve.http.routing import Access, Rate, Route
 
 
@@ -25,6 +25,7 @@ class InfoAnswer(msgspec.Struct, frozen=True, kw_only=True):
 async def get_info(request: web.Request) -> web.Response:
     """GET /api/v1/discovery/info."""
     host, questions = request.app[library.HOST], request.app[library.LIBRARY]
+    https = request.app.get(keys.HTTPS)
     return routing.answer(
         InfoAnswer(
             host_id=host.host_id,
@@ -34,7 +35,7 @@ async def get_info(request: web.Request) -> web.Response:
             capabilities=host.capabilities,
             photo_count=await questions.photo_count(viewer=None),
             album_count=await questions.album_count(viewer=None),
-            tls_port=host.tls_port,
+            tls_port=None if https is None else https.port,
         )
     )
 
