@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
 import os
 import socket
 import threading
@@ -19,17 +20,22 @@ import structlog
 
 from pixlsrve import __version__, instance
 from pixlsrve.auth import keys as signing
-from pixlsrve.auth import script_tokens
 from pixlsrve.auth.clock import Clock
-from pixlsrve.auth.script_tokens import ScriptTokens
-from pixlsrve.auth.tokens import Authenticator
+from pixlsrve.auth.doors import open_doors
+from pixlsrve.auth.service import open_identity
 from pixlsrve.config import Config
 from pixlsrve.controls import DaemonControls
 from pixlsrve.errors import PixlsrveError, StorageError
 from pixlsrve.events import EventBus
-from pixlsrve.http import application, keys, library
+from pixlsrve.http import application, doors, identity, keys, library
 from pixlsrve.http.control import ControlServer
+from pixlsrve.http.https import Https
+from pixlsrve.http.identity import JoinLinks
+from pixlsrve.http.invitation_desk import InvitationDesk
 from pixlsrve.http.library import HostInfo, WireguardStatus
+from pixlsrve.http.limits import parse_networks
+from pixlsrve.http.pairing_desk import PairingDesk
+from pixlsrve.http.people_desk import PeopleDesk
 from pixlsrve.http.routes import ROUTES
 from pixlsrve.http.server import HttpServer
 from pixlsrve.index.context import IndexContext
@@ -43,10 +49,12 @@ from pixlsrve.media.places import Place, Places
 from pixlsrve.media.places.build import ensure_places
 from pixlsrve.media.thumbnails import ThumbnailCache
 from pixlsrve.media.version import LibraryVersion
+from pixlsrve.outbound import Outbound
 from pixlsrve.services import Service
 from pixlsrve.services import running as running_service
 from pixlsrve.store import recovery, state, upkeep
 from pixlsrve.store.database import Database, DatabaseDamaged
+from pixlsrve.wg.peers import Peers as TunnelPeers
 
 log = structlog.get_logger(__name__)
 
@@ -91,18 +99,23 @@ class _Start:
         self._started_s = time.monotonic()
 
     async def run(self, ports: dict[str, int]) -> Parts:
-        """Databases, identity, events, library, indexing, HTTP, control socket."""
+        """Databases, events, identity, library, indexing, HTTP, control socket."""
         config = self._config
         self._state_db = await self._open(recovery.STATE, "FULL", readers=1, cache_kib=1_024)
         self._index_db = await self._open(recovery.INDEX, "NORMAL", readers=3, cache_kib=8_192)
         self._thumbnails_db = await self._open(recovery.THUMBNAILS, "NORMAL", readers=2, cache_kib=2_048)
-        await self._start_identity()
         self._bus = await self._start_bus()
+        await self._start_identity()
         await asyncio.to_thread(_make_storage, config.storage_path)
         self._roots = await open_roots(self._state_db, self._index_db, config.photos, config.storage_dir)
         await self._start_library()
         server = await self._start_http(ports.get("http", config.http.port))
         parts = Parts(urls=[f"http://{server.url_host}:{server.bound_port}"], ports={"http": server.bound_port})
+        await self._https.open(server, ports.get("https", config.http.tls_port))
+        await self._serve("certificate", self._https)
+        if self._https.port is not None:
+            parts.urls.append(f"https://{server.url_host}:{self._https.port}")
+            parts.ports["https"] = self._https.port
         await self._start_control(parts)
         await self._serve("state copies", upkeep.StateCopies(config.data_path, self._report))
         await self._serve("database check", upkeep.BackgroundCheck(self._prepared.unchecked, self._report))
@@ -128,15 +141,22 @@ class _Start:
         """Who we are, how late it is, and who may come in."""
         config = self._config
         key = await asyncio.to_thread(signing.load_signing_key, config.data_path)
-        self._identity = await state.load_identity(self._state_db)
-        clock = Clock(floor_us=await state.load_number(self._state_db, state.CLOCK_US, 0))
+        installation = await state.load_identity(self._state_db)
+        self._host_id, self._id_secret = installation.host_id, installation.id_secret
+        clock = self._clock = Clock(floor_us=await state.load_number(self._state_db, state.CLOCK_US, 0))
         keeper = upkeep.ClockKeeper(self._state_db, clock.now_us)
         self._stack.push_async_callback(_limited, "clock", keeper.save)
         await self._serve("clock", keeper)
-        self._tokens = ScriptTokens(self._state_db, clock)
-        await self._tokens.load()
-        sources = {script_tokens.KIND: self._tokens}
-        self._authenticator = Authenticator(key, self._identity.host_id, clock, {**sources})
+        self._tunnel = await asyncio.to_thread(TunnelPeers.load, self._state_db, config.wireguard, config.data_path)
+        await self._tunnel.fit()
+        self._identity = await open_identity(
+            self._state_db, key=key, host_id=self._host_id, clock=clock, tunnel=self._tunnel, bus=self._bus
+        )
+        self._stack.callback(self._identity.hasher.close)
+        self._stack.push_async_callback(_limited, "times of last use", self._identity.devices.save_seen)
+        await self._serve("times of last use", self._identity.devices)
+        outbound = await self._stack.enter_async_context(Outbound())
+        self._doors = open_doors(self._state_db, self._identity, config, outbound)
 
     async def _start_bus(self) -> EventBus:
         """Events, with numbers that go on where the last run stopped."""
@@ -172,7 +192,7 @@ class _Start:
             version=version,
             places=places,
             zone=zone,
-            id_secret=self._identity.id_secret,
+            id_secret=self._id_secret,
         )
         self._indexer = Indexer(context, pool, parallel=workers, rescan_interval_s=config.rescan_interval_s)
         self._library = Library(self._index_db, version)
@@ -185,39 +205,72 @@ class _Start:
 
     async def _start_http(self, port: int) -> HttpServer:
         """The HTTP listener, answering."""
-        app = application.build(ROUTES, self._config, authenticator=self._authenticator, bus=self._bus)
+        self._links = JoinLinks(self._config.http.host, self._host_id)
+        app = application.build(
+            ROUTES,
+            self._config,
+            authenticator=self._identity.authenticator,
+            bus=self._bus,
+            sessions=self._identity.sessions,
+        )
+        app[identity.IDENTITY], app[identity.TUNNEL] = self._identity, self._tunnel
+        app[identity.JOIN_LINKS] = self._links
+        app[doors.DOORS], app[doors.PUBLIC_URL] = self._doors, self._config.http.public_url
+        for part in (app[keys.HUB], app[keys.RUNNING]):
+            self._identity.revocation.on_change(part.recheck)
         app[keys.HEALTH] = lambda: self._failing
+        app[keys.HTTPS] = self._https = Https(
+            self._config, self._config.data_path / signing.FOLDER, socket.gethostname(), self._now
+        )
         app[library.LIBRARY], app[library.ROOTS], app[library.SCANS] = self._library, self._roots, self._indexer
         app[library.THUMBNAILS], app[library.CONVERSIONS] = self._thumbnails, self._conversions
         app[library.THUMBNAIL_CACHING] = self._config.http.thumbnail_cache
         app[library.WIREGUARD] = lambda: WireguardStatus(reason="not part of this version")
         app[library.HOST] = HostInfo(
-            host_id=self._identity.host_id,
+            host_id=self._host_id,
             name=socket.gethostname(),
             version=__version__,
             started_s=self._started_s,
         )
-        server = HttpServer(app, host=self._config.http.host, port=port)
-        return await self._stack.enter_async_context(server)
+        self._links.https = self._https
+        proxies = parse_networks(self._config.http.trusted_proxies)
+        server = HttpServer(app, host=self._config.http.host, port=port, trusted_proxies=proxies)
+        await self._stack.enter_async_context(server)
+        self._links.port = server.bound_port
+        return server
+
+    def _now(self) -> dt.datetime:
+        """What time it is, never earlier than it has been."""
+        return dt.datetime.fromtimestamp(self._clock.now_s(), dt.UTC)
 
     async def _start_control(self, parts: Parts) -> None:
         """The control socket, answering."""
         bound = instance.bind_control_socket(self._config.data_path)
         self._stack.callback(instance.socket_path(self._config.data_path).unlink, missing_ok=True)
         controls = DaemonControls(
-            host_id=self._identity.host_id,
+            host_id=self._host_id,
             urls=parts.urls,
             ports=parts.ports,
             repairs=self._prepared.repairs,
             failing=self._failing,
-            authenticator=self._authenticator,
-            tokens=self._tokens,
+            authenticator=self._identity.authenticator,
+            tokens=self._identity.scripts,
             roots=self._roots,
             indexer=self._indexer,
             library=self._library,
+            https=self._https,
             started_s=self._started_s,
         )
-        await self._stack.enter_async_context(ControlServer(bound, controls))
+        people, pairing = PeopleDesk(self._identity, self._roots), PairingDesk(self._identity, self._links)
+        self._stack.push_async_callback(_limited, "pairing windows", pairing.close)
+        invitations = InvitationDesk(
+            self._doors.invitations,
+            can_register=self._config.accounts.registration == "invite",
+            providers=self._doors.social.names,
+            public_url=self._config.http.public_url,
+        )
+        further = [*people.handlers(), *pairing.handlers(), *invitations.handlers()]
+        await self._stack.enter_async_context(ControlServer(bound, controls, further))
 
 
 class PlaceNames:

@@ -1,4 +1,4 @@
-"""Invitations: how an admin lets a person in who has no account yet; used once, over after a while (THREATS T5)."""
+"""Invitations: how an admin lets a person in who has no account yet; used once, over after a time (THREATS T5)."""
 
 from __future__ import annotations
 

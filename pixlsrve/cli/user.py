@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from pixlsrve.cli.control import Control
+from pixlsrve.cli.invite import invite
 from pixlsrve.cli.options import data_dir_option, json_option, local_time, plain, print_json, print_table
 from pixlsrve.config import find_data_dir
 
@@ -30,6 +31,9 @@ def user(context: click.Context, data_dir: Path | None) -> None:
       pixlsrve user add anna
     """
     context.obj = Control(find_data_dir(data_dir))
+
+
+user.add_command(invite)
 
 
 @user.command()

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from pixlsrve.auth.registration import Registration
-from pixlsrve.auth.social.service import SocialLogin
+from pixlsrve.auth.doors import Doors
 
-REGISTRATION = web.AppKey("registration", Registration)
-"""Accounts that people make themselves."""
-
-SOCIAL = web.AppKey("social", SocialLogin)
-"""The login providers of the settings."""
+DOORS = web.AppKey("doors", Doors)
+"""Invitations, registration, social login."""
 
 PUBLIC_URL = web.AppKey("public_url", str)
 """The setting http.public_url; empty without one."""

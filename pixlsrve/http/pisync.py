@@ -42,7 +42,7 @@ async def register(request: web.Request) -> web.Response:
     body = routing.body(request, RegisterBody)
     username, password = _given(body)
     with _in_its_words("registration"):
-        account = await request.app[doors.REGISTRATION].register(username, password, body.invite)
+        account = await request.app[doors.DOORS].registration.register(username, password, body.invite)
     return _answer(request, account.id, "User registered successfully.", status=201)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pixlsrve.http import authority_page, docs_page, openapi, push, system
+from pixlsrve.http import authority_page, docs_page, openapi, pisync, push, social, system
 from pixlsrve.http.api_v1 import routes as api_v1
 from pixlsrve.http.routing import Route
 
@@ -13,4 +13,6 @@ ROUTES: tuple[Route, ...] = (
     *openapi.ROUTES,
     *docs_page.ROUTES,
     *authority_page.ROUTES,
+    *pisync.ROUTES,
+    *social.ROUTES,
 )

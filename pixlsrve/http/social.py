@@ -70,7 +70,7 @@ async def begin(request: web.Request) -> web.StreamResponse:
     if base and not query.moved and urlsplit(base).netloc.lower() != request.app[keys.PEERS].host(request).lower():
         return _to_public(base, provider, query)
     redirect_uri = f"{base or _loopback(request)}{_FOLDER}{provider}/login/callback/"
-    departure = await request.app[doors.SOCIAL].begin(provider, redirect_uri, query.invite)
+    departure = await request.app[doors.DOORS].social.begin(provider, redirect_uri, query.invite)
     response = _see_other(departure.url)
     response.set_cookie(
         COOKIE,
@@ -90,7 +90,7 @@ async def come_back(request: web.Request) -> web.StreamResponse:
     query, app = routing.query(request, CallbackQuery), request.app
     arrival = Arrival(state=query.state, code=query.code, error=query.error, issuer=query.iss)
     cookie = request.cookies.get(COOKIE, "")[:_COOKIE_MAX]
-    account = await app[doors.SOCIAL].finish(request.match_info["provider"], arrival, cookie)
+    account = await app[doors.DOORS].social.finish(request.match_info["provider"], arrival, cookie)
     value = await app[identity.IDENTITY].sessions.create(Subject(SubjectKind.ACCOUNT, account.id))
     response = _see_other("/")
     cookies.set_session(request, response, value)

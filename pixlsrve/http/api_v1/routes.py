@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pixlsrve.http.api_v1 import albums, auth, devices, discovery, files, host, photos, search
+from pixlsrve.http.api_v1 import albums, auth, devices, discovery, files, host, photos, search, social
 from pixlsrve.http.routing import Route
 
 ROUTES: tuple[Route, ...] = (
@@ -13,5 +13,6 @@ ROUTES: tuple[Route, ...] = (
     *files.ROUTES,
     *host.ROUTES,
     *auth.ROUTES,
+    *social.ROUTES,
     *devices.ROUTES,
 )

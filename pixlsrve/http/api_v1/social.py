@@ -42,7 +42,7 @@ class ProvidersAnswer(msgspec.Struct, frozen=True):
 async def sign_in(request: web.Request) -> web.Response:
     """POST /api/v1/auth/social: tokens for a provider's token; a page of our own gets a cookie instead."""
     body, services = routing.body(request, SocialBody), request.app[identity.IDENTITY]
-    account = await request.app[doors.SOCIAL].recognise(
+    account = await request.app[doors.DOORS].social.recognise(
         body.provider,
         id_token=body.id_token,
         access_token=body.access_token,
@@ -60,7 +60,7 @@ async def sign_in(request: web.Request) -> web.Response:
 
 async def list_providers(request: web.Request) -> web.Response:
     """GET /api/v1/auth/social: what a sign-in page offers."""
-    names = request.app[doors.SOCIAL].names
+    names = request.app[doors.DOORS].social.names
     return routing.answer(ProvidersAnswer([ProviderAnswer(name, f"/accounts/{name}/login/") for name in names]))
 
 
