@@ -165,8 +165,10 @@ class Daemon:
 
     def get(self, path: str, token: str) -> bytes:
         """The body of a successful GET below /api/v1."""
-        request = urllib.request.Request(f"{self.url}/api/v1/{path}", headers={"Authorization": f"Bearer {token}"})  # noqa: S310  # http to ourselves
-        with urllib.request.urlopen(request) as answer:  # noqa: S310  # http to ourselves
+        request = urllib.request.Request(
+            f"{self.url}/api/v1/{path}", headers={"Authorization": f"Bearer {token}"}
+        )  # http to ourselves
+        with urllib.request.urlopen(request) as answer:  # http to ourselves
             return bytes(answer.read())
 
     def scan(self) -> str:

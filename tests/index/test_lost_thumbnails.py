@@ -38,4 +38,3 @@ async def test_one_lost_thumbnail_is_made_when_asked_for(tmp_path: Path) -> None
             connection.commit()
         await library.indexer.ensure_content(asset_id)
     assert count_thumbnails(tmp_path / "data") == before
-

@@ -70,7 +70,7 @@ async def test_root_missing_at_start_keeps_everything(tmp_path: Path) -> None:
 @pytest.mark.parametrize("count", [3, 12])
 @pytest.mark.parametrize("leaves_folder", [False, True])
 async def test_root_that_goes_while_running_loses_nothing(tmp_path: Path, count: int, leaves_folder: bool) -> None:
-    """A root that is renamed away, or is suddenly empty, is offline by itself and back by itself; nothing is rebuilt."""
+    """A root that is renamed away, or suddenly empty, is offline by itself and back by itself; nothing is rebuilt."""
     root, away = tmp_path / "photos", tmp_path / "away"
     make_photos(root, count)
     make_photos(root / "sub", count, first_seed=100)
@@ -200,7 +200,7 @@ def mount(folder: Path) -> bool:
 
 
 async def test_nested_mount_that_vanishes(tmp_path: Path, mountable: Path) -> None:
-    """A disk mounted inside a root goes offline by itself, however small it is, and the rest of the root stays online."""
+    """A disk mounted inside a root goes offline by itself, however small it is; the rest of the root stays online."""
     root, disk = mountable, mountable / "disk"
     make_photos(root / "own", 4)
     disk.mkdir()
@@ -265,7 +265,7 @@ async def test_root_unmounted_in_mid_scan(tmp_path: Path, mountable: Path) -> No
     async with running_library(tmp_path / "data", root, settle=False) as library:
 
         async def has_begun() -> bool:
-            return (await library.rows("SELECT count(*) >= 20 FROM asset WHERE stage = 2"))[0][0] == 1
+            return await library.rows("SELECT count(*) >= 20 FROM asset WHERE stage = 2") == [(1,)]
 
         await library.until(has_begun)
         subprocess.run(["umount", "-l", root], check=True)

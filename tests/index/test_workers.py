@@ -67,7 +67,7 @@ def photo(tmp_path: Path) -> Path:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    while not condition():  # noqa: ASYNC110 - what is waited for happens in other processes
+    while not condition():
         await asyncio.sleep(0)
 
 
