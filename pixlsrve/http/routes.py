@@ -13,6 +13,7 @@ ROUTES: tuple[Route, ...] = (
     *openapi.ROUTES,
     *docs_page.ROUTES,
     *authority_page.ROUTES,
+    *pages.ROUTES,
     *pisync.ROUTES,
     *social.ROUTES,
 )
