@@ -259,6 +259,7 @@ class _Start:
             indexer=self._indexer,
             library=self._library,
             https=self._https,
+            revocation=self._identity.revocation,
             started_s=self._started_s,
         )
         people, pairing = PeopleDesk(self._identity, self._roots), PairingDesk(self._identity, self._links)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pixlsrve import __version__
+from pixlsrve.auth.revocation import Revocation
 from pixlsrve.auth.script_tokens import ScriptTokens
 from pixlsrve.auth.tokens import Authenticator
 from pixlsrve.http.https import Https
@@ -37,6 +38,7 @@ class DaemonControls:
     indexer: Indexer
     library: Library
     https: Https
+    revocation: Revocation
     started_s: float
 
     async def status(self) -> dict[str, Any]:
@@ -79,8 +81,9 @@ class DaemonControls:
         return [_token(row) for row in self.tokens.list_live()]
 
     async def revoke_token(self, token_id: str) -> None:
-        """Withdraw a token. Raises NotFound."""
+        """Withdraw a token, and end what is open for it. Raises NotFound."""
         await self.tokens.revoke(token_id)
+        await self.revocation.apply()
 
     def _indexing(self) -> dict[str, Any]:
         """How far the indexing is."""

@@ -166,7 +166,7 @@ class Hub:
         self._is_closing = True
         await _close_all(self._listeners, WSCloseCode.GOING_AWAY, b"the host stops")
 
-    async def recheck(self, _: object = None) -> None:
+    async def recheck(self) -> None:
         """Somebody's rights have changed: end the websockets whose credential is over by now (THREATS T7)."""
         over = {listener for listener in self._listeners if not await listener.is_still_allowed(self._callers)}
         await _close_all(over, WSCloseCode.POLICY_VIOLATION, b"access was withdrawn", WITHDRAW_LIMIT_S)

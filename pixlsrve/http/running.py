@@ -36,7 +36,7 @@ class Running:
         """The request's handler has ended."""
         self._requests.pop(id(request), None)
 
-    async def recheck(self, _: object = None) -> None:
+    async def recheck(self) -> None:
         """Somebody's rights have changed: break off answers to credentials that are over or mean less by now.
 
         The very request that changed the rights is spared, since its sender waits for the answer.

@@ -10,9 +10,8 @@ from msgspec import Meta
 
 from pixlsrve.auth.pairing import LONGEST_S, SHORTEST_S, Applicant
 from pixlsrve.auth.refresh import TokenPair
-from pixlsrve.errors import InvalidInput, NotAuthenticated, NotPermitted
-from pixlsrve.http import identity, keys, library, routing
-from pixlsrve.http.credentials import bearer_token
+from pixlsrve.errors import InvalidInput, NotPermitted
+from pixlsrve.http import cookies, identity, keys, library, routing
 from pixlsrve.http.routing import Access, Rate, Route
 from pixlsrve.model import Role, Subject, SubjectKind
 from pixlsrve.wg.peers import PeerConfig
@@ -42,6 +41,15 @@ class PairAnswer(msgspec.Struct, frozen=True, kw_only=True):
     host_name: str
     refresh_token: str
     expires_in: int
+
+
+class BrowserAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a page of ours is told, which has a cookie instead of tokens; `device_id` after pairing."""
+
+    success: bool
+    message: str
+    device_id: str | None = None
+    host_name: str | None = None
 
 
 class RefreshBody(msgspec.Struct, frozen=True):
@@ -115,7 +123,10 @@ async def pair(request: web.Request) -> web.Response:
         is_there=lambda: request.transport is not None and not request.transport.is_closing(),
     )
     paired = await request.app[identity.IDENTITY].pairing.pair(applicant, body.pairing_code)
-    answer = PairAnswer(
+    if cookies.is_browser(request):
+        answer = BrowserAnswer(success=True, message="Paired", device_id=paired.device.uuid, host_name=host.name)
+        return await _signed_in(request, Subject(SubjectKind.DEVICE, paired.device.id), answer)
+    tokens = PairAnswer(
         device_id=paired.device.uuid,
         api_token=paired.tokens.access_token,
         wireguard_config=await request.app[identity.TUNNEL].config_for(paired.device.id),
@@ -124,7 +135,7 @@ async def pair(request: web.Request) -> web.Response:
         refresh_token=paired.tokens.refresh_token,
         expires_in=paired.tokens.expires_in,
     )
-    return routing.answer(answer, headers=NO_STORE)
+    return routing.answer(tokens, headers=NO_STORE)
 
 
 async def refresh(request: web.Request) -> web.Response:
@@ -144,22 +155,32 @@ async def revoke(request: web.Request) -> web.Response:
 
 
 async def login(request: web.Request) -> web.Response:
-    """POST /api/v1/auth/login: tokens for a name and a password."""
+    """POST /api/v1/auth/login: tokens for a name and a password; a cookie for a page of ours."""
     body, services = routing.body(request, LoginBody), request.app[identity.IDENTITY]
     account = await services.accounts.check_password(body.username, body.password)
-    return _tokens(await services.refresh.issue(Subject(SubjectKind.ACCOUNT, account.id)))
+    if cookies.is_browser(request):
+        answer = BrowserAnswer(success=True, message="Signed in")
+        return await _signed_in(request, Subject(SubjectKind.ACCOUNT, account.id), answer)
+    return _tokens(
+        await services.refresh.issue(Subject(SubjectKind.ACCOUNT, account.id), generation=account.generation)
+    )
 
 
 async def logout(request: web.Request) -> web.Response:
-    """POST /api/v1/auth/logout: end this token, and the refresh tokens it came with."""
-    services, token = request.app[identity.IDENTITY], bearer_token(request)
-    if token is None:
-        raise NotAuthenticated("There is no token to sign out.")
-    family = services.authenticator.claims(token).family
-    if family is None:
-        raise InvalidInput("This token ends by itself; `pixlsrve token revoke` ends a script's.", reason="no_session")
-    await services.refresh.end(family)
-    return routing.answer(DoneAnswer(True, "Signed out"), headers=NO_STORE)
+    """POST /api/v1/auth/logout: end this browser's session, or this token and the refresh tokens it came with."""
+    services, credential = request.app[identity.IDENTITY], request.app[keys.CALLERS].credential(request)
+    response = routing.answer(DoneAnswer(True, "Signed out"), headers=NO_STORE)
+    if credential.is_session:
+        await services.sessions.end(credential.value)
+        cookies.clear_session(request, response)
+    else:
+        family = services.authenticator.claims(credential.value).family
+        if family is None:
+            message = "This token ends by itself; `pixlsrve token revoke` ends a script's."
+            raise InvalidInput(message, reason="no_session")
+        await services.refresh.end(family)
+    await services.revocation.apply()
+    return response
 
 
 async def change_password(request: web.Request) -> web.Response:
@@ -169,8 +190,13 @@ async def change_password(request: web.Request) -> web.Response:
     if asker.account_id is None or asker.device_id is not None:
         raise NotPermitted("Only somebody who has signed in with a name and a password can change the password.")
     account = services.directory.subject_account(asker.account_id)
-    await services.accounts.change_password(account.id, body.current_password, body.new_password)
-    return _tokens(await services.refresh.issue(Subject(SubjectKind.ACCOUNT, account.id)))
+    account = await services.accounts.change_password(account.id, body.current_password, body.new_password)
+    if request.app[keys.CALLERS].credential(request).is_session:
+        answer = BrowserAnswer(success=True, message="The password is changed")
+        return await _signed_in(request, Subject(SubjectKind.ACCOUNT, account.id), answer)
+    return _tokens(
+        await services.refresh.issue(Subject(SubjectKind.ACCOUNT, account.id), generation=account.generation)
+    )
 
 
 async def open_window(request: web.Request) -> web.Response:
@@ -185,6 +211,13 @@ async def open_window(request: web.Request) -> web.Response:
         expires_in=offer.expires_in,
     )
     return routing.answer(answer, headers=NO_STORE)
+
+
+async def _signed_in(request: web.Request, subject: Subject, answer: BrowserAnswer) -> web.Response:
+    """A new session for a page of ours; scripts never see what it holds (THREATS T28)."""
+    response = routing.answer(answer, headers=NO_STORE)
+    cookies.set_session(request, response, await request.app[identity.IDENTITY].sessions.create(subject))
+    return response
 
 
 def _tokens(pair: TokenPair) -> web.Response:
