@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pixlsrve.http import authority_page, docs_page, openapi, pisync, push, social, system
+from pixlsrve.http import authority_page, docs_page, openapi, pages, pisync, push, social, system
 from pixlsrve.http.api_v1 import routes as api_v1
 from pixlsrve.http.routing import Route
 
