@@ -75,6 +75,12 @@ class Directory:
         owner = self.owner(subject)
         return 0 if owner is None else owner.generation
 
+    def check_current(self, subject: Subject, generation: int | None) -> None:
+        """Raises unless the subject is there, and of this generation where one is given."""
+        self.principal(subject)
+        if generation is not None and generation != self.generation(subject):
+            raise NotAuthenticated("The password or the role has just been changed; sign in again.")
+
     def owner(self, subject: Subject) -> Account | None:
         """The account itself, or the one that a device belongs to; None for the household's devices."""
         number: int | None = subject.id

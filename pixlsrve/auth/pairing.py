@@ -201,18 +201,28 @@ class Pairing:
             raise NotPermitted(_CLOSED, reason="pairing_closed")
         self._questions += 1
         try:
-            async with asyncio.timeout(QUESTION_LIMIT_S), self._asking:
-                window = self._newest_terminal()
-                if not applicant.is_there() or window.ask is None or not await window.ask(applicant):
-                    raise NotPermitted(_DECLINED, reason="declined")
+            return await self._ask_in_turn(applicant, asyncio.get_running_loop().time() + QUESTION_LIMIT_S)
         except TimeoutError as error:
             raise NotPermitted(_DECLINED, reason="declined") from error
         finally:
             self._questions -= 1
-        async with window.turn:
-            if not self._is_open(window) or not applicant.is_there():
+
+    async def _ask_in_turn(self, applicant: Applicant, ends_at: float) -> Paired:
+        """Ask, and let in, when no other question stands. Raises NotPermitted, and TimeoutError at `ends_at`."""
+        async with asyncio.timeout_at(ends_at):
+            await self._asking.acquire()
+        try:
+            window = self._newest_terminal()
+            if not applicant.is_there() or window.ask is None:
                 raise NotPermitted(_DECLINED, reason="declined")
-            return await self._join(window, applicant, Role.MEMBER, self._member_account(window))
+            async with asyncio.timeout_at(ends_at):
+                is_welcome = await window.ask(applicant)
+            async with window.turn:
+                if not is_welcome or not self._is_open(window) or not applicant.is_there():
+                    raise NotPermitted(_DECLINED, reason="declined")
+                return await self._join(window, applicant, Role.MEMBER, self._member_account(window))
+        finally:
+            self._asking.release()
 
     async def _join(self, window: _Window, applicant: Applicant, role: Role, account_id: int | None) -> Paired:
         """Add the device; the window is used up by that."""

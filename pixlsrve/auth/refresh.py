@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +38,7 @@ MOST_FAMILIES = 50
 """Of one account; the oldest ends when one more begins."""
 _TYPE = "refresh"
 _US = 1_000_000
+_NUMBER = re.compile("[0-9]{1,12}")
 _INVALID = "The refresh token is not valid; sign in or pair again."
 
 
@@ -70,6 +73,11 @@ class RefreshTokens:
         self._host_id = host_id
         self._clock = clock
         self._live: dict[str, Family] = {}
+        self._after_end: Callable[[], Awaitable[None]] | None = None
+
+    def on_end(self, hook: Callable[[], Awaitable[None]]) -> None:
+        """Have `hook` called when a family has ended by itself: what its access tokens hold open is over."""
+        self._after_end = hook
 
     async def load(self) -> None:
         """Read the rows; forget those that are over."""
@@ -103,9 +111,13 @@ class RefreshTokens:
         self._live[family.id] = family
         return self._pair(family, family.newest, family.created_us)
 
-    async def issue(self, subject: Subject) -> TokenPair:
-        """The first tokens of a new family, which is durable by then. Raises DeviceRevoked, NotAuthenticated."""
-        return await finish(self._issue(subject))
+    async def issue(self, subject: Subject, *, generation: int | None = None) -> TokenPair:
+        """The first tokens of a new family, which is durable by then.
+
+        `generation` is the account's when its password was checked; a password or role that was changed since makes
+        the check void. Raises DeviceRevoked, NotAuthenticated.
+        """
+        return await finish(self._issue(subject, generation))
 
     async def rotate(self, token: str, device_uuid: str | None) -> TokenPair:
         """Exchange a refresh token; what it is exchanged for is durable by then.
@@ -130,16 +142,22 @@ class RefreshTokens:
         own = [family for family in self._live.values() if family.subject == subject]
         return own[: max(0, len(own) - MOST_FAMILIES + 1)]
 
-    async def _issue(self, subject: Subject) -> TokenPair:
+    async def _issue(self, subject: Subject, generation: int | None) -> TokenPair:
         async with self._state.transaction() as transaction:
-            self._directory.principal(subject)
+            self._directory.check_current(subject, generation)
             family = await self.begin(transaction, subject)
         return self.keep(family)
 
     async def _end(self, family_id: str) -> None:
         async with self._state.transaction() as transaction:
             await rows.end(transaction, family_id, self._clock.now_us())
+        await self._ended(family_id)
+
+    async def _ended(self, family_id: str) -> None:
+        """What the database says takes effect."""
         self._live.pop(family_id, None)
+        if self._after_end is not None:
+            await self._after_end()
 
     async def _rotate(self, family_id: str, number: int, device_uuid: str | None) -> TokenPair:
         """One exchange; transactions follow each other, so that it happens before or after a revocation, not amid."""
@@ -162,8 +180,8 @@ class RefreshTokens:
                     at_us = None
                     await rows.end(transaction, family_id, now_us)
         if at_us is None:
-            self._live.pop(family_id, None)
             self._report(family.subject)
+            await self._ended(family_id)
             raise NotAuthenticated(_INVALID, reason="refresh_token_reused")
         self._live[family_id] = family
         return self._pair(family, number + 1, at_us)
@@ -235,7 +253,7 @@ class RefreshTokens:
                 token, self._key, algorithms=[ALGORITHM], audience=self._host_id, issuer=ISSUER, options=options
             )
             family_id, _, number = str(claims["jti"]).partition(".")
-            if claims["typ"] != _TYPE or not number.isascii() or not number.isdecimal():
+            if claims["typ"] != _TYPE or not _NUMBER.fullmatch(number):
                 raise NotAuthenticated(_INVALID)
         except (jwt.InvalidTokenError, ValueError) as error:
             raise NotAuthenticated(_INVALID) from error

@@ -70,6 +70,8 @@ async def open_identity(
     sessions = Sessions(state, directory, clock)
     await sessions.load()
     revocation = Revocation(state, directory, refresh, sessions, tunnel, bus, clock)
+    refresh.on_end(revocation.apply)
+    sessions.on_end(revocation.apply)
     hasher = Hasher(password_cost)
     devices = Devices(state, directory, refresh, sessions, revocation, tunnel, bus, clock)
     return Identity(

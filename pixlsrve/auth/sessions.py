@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -33,6 +34,11 @@ class Sessions:
         self._clock = clock
         self._live: dict[bytes, Session] = {}
         self._used: set[bytes] = set()
+        self._after_end: Callable[[], Awaitable[None]] | None = None
+
+    def on_end(self, hook: Callable[[], Awaitable[None]]) -> None:
+        """Have `hook` called when a browser has signed out: what it holds open is over."""
+        self._after_end = hook
 
     async def load(self) -> None:
         """Read the rows; forget those that are over."""
@@ -40,9 +46,13 @@ class Sessions:
             await rows.delete_expired(transaction, self._clock.now_us())
         self._live = {session.digest: session for session in await rows.find_all(self._state)}
 
-    async def create(self, subject: Subject) -> str:
-        """The cookie value of a new session, which is durable by then. Raises DeviceRevoked, NotAuthenticated."""
-        return await finish(self._create(subject))
+    async def create(self, subject: Subject, *, generation: int | None = None) -> str:
+        """The cookie value of a new session, which is durable by then.
+
+        `generation` is the account's when its password was checked; a password or role that was changed since makes
+        the check void. Raises DeviceRevoked, NotAuthenticated.
+        """
+        return await finish(self._create(subject, generation))
 
     def find(self, value: str) -> Principal:
         """Who holds the cookie with this value, now. Raises NotAuthenticated, DeviceRevoked.
@@ -72,7 +82,7 @@ class Sessions:
         used, self._used = self._used, set()
         return [self._live[digest] for digest in used if digest in self._live]
 
-    async def _create(self, subject: Subject) -> str:
+    async def _create(self, subject: Subject, generation: int | None) -> str:
         value = secrets.token_urlsafe(32)
         now_us = self._clock.now_us()
         session = Session(
@@ -83,7 +93,7 @@ class Sessions:
             expires_us=now_us + LIFETIME_S * _US,
         )
         async with self._state.transaction() as transaction:
-            self._directory.principal(subject)
+            self._directory.check_current(subject, generation)
             await rows.delete_expired(transaction, now_us)
             surplus = self._surplus(subject)
             for digest in surplus:
@@ -98,7 +108,8 @@ class Sessions:
     async def _end(self, digest: bytes) -> None:
         async with self._state.transaction() as transaction:
             await rows.delete(transaction, digest)
-        self._live.pop(digest, None)
+        if self._live.pop(digest, None) is not None and self._after_end is not None:
+            await self._after_end()
 
     def _surplus(self, subject: Subject) -> list[bytes]:
         """The oldest sessions of a subject, which make room for one more."""
