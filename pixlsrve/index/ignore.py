@@ -11,8 +11,10 @@ import pathspec
 NOMEDIA = ".nomedia"
 IGNORE_FILE = ".pixlsrveignore"
 IGNORE_FILE_MAX_BYTES = 65_536
-# Thumbnail and recycle folders of network storage, which hold copies of the real photos.
-APPLIANCE_FOLDERS = frozenset({"@eadir", "#recycle", "@recycle", "$recycle.bin", "system volume information"})
+# Thumbnail and recycle folders of network storage, which hold copies of the real photos, and the file system's own.
+APPLIANCE_FOLDERS = frozenset(
+    {"@eadir", "#recycle", "@recycle", "$recycle.bin", "system volume information", "lost+found"}
+)
 
 
 def is_hidden(name: str) -> bool:

@@ -157,12 +157,8 @@ class Scanner:
             return
         visit.seen.add(path)
         listing = await asyncio.to_thread(list_one, root.path, path, {}, excluded=self._excluded(root))
-        if listing is None and not path:
-            await self._lose_folders(session, visit, list(await folders.signatures(index, root.id)))
-            return
         if listing is None:
-            # Removed, passed over, or on a disk that is not there: the folder above tells which.
-            await self._scan_folder(session, visit, path.rpartition(b"/")[0])
+            await self._scan_unlisted(session, visit, path)
             return
         if not path and not session.accept_removals and await self._is_newly_empty(root, listing):
             raise RootGone("the folder is empty")
@@ -176,6 +172,17 @@ class Scanner:
         await self._apply(session, visit, listings)
         if listings:
             await self._scan_children(session, visit, listing)
+
+    async def _scan_unlisted(self, session: ScanSession, visit: _Visit, path: bytes) -> None:
+        """A folder that is passed over is lost; of one that is not there the folder above tells what became of it."""
+        root, index = visit.root, self._context.index
+        if path and not await asyncio.to_thread((root.path / os.fsdecode(path)).is_dir):
+            await self._scan_folder(session, visit, path.rpartition(b"/")[0])
+            return
+        known = (await folders.at_paths(index, root.id, [path])).get(path)
+        if known is not None:
+            below = await folders.below(index, known)
+            await self._lose_folders(session, visit, [row.path for row in below])
 
     async def _scan_children(self, session: ScanSession, visit: _Visit, listing: Listing) -> None:
         """Walk the sub-folders that are new, and lose those that are not there."""

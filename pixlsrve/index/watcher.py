@@ -74,7 +74,7 @@ class Watcher:
         """Turn file events into folders to list again."""
         root = self._root.path
         while not stop.is_set():
-            singly = await asyncio.to_thread(folders_without_links, root)
+            singly = await asyncio.to_thread(folders_to_watch_singly, root)
             watch = awatch(
                 *(singly or [root]),
                 watch_filter=None,
@@ -83,7 +83,6 @@ class Watcher:
                 stop_event=stop,
                 yield_on_timeout=False,
                 recursive=singly is None,
-                ignore_permission_denied=True,
             )
             async with aclosing(watch):
                 async for changes in watch:
@@ -121,25 +120,30 @@ async def _either(stop: asyncio.Event, seconds: float) -> None:
         return
 
 
-def folders_without_links(root: Path) -> list[Path] | None:
-    """All folders of a tree in which a link leads to a folder, to be watched singly; None for a tree without one.
+def folders_to_watch_singly(root: Path) -> list[Path] | None:
+    """The folders of a tree that can't be watched as a whole; None for an ordinary tree.
 
-    The watcher would follow such links when it watches the tree as a whole: out of the library, and round in loops.
+    The watcher follows links to folders, out of the library and round in loops, and gives up on a tree with a folder
+    that it may not read (where it is told to ignore that, it ignores having no watches left as well).
     """
-    found, pending, has_links = [root], [root], False
+    found, pending, is_ordinary = [], [root], True
     while pending:
+        folder = pending.pop()
         try:
-            with os.scandir(pending.pop()) as entries:
+            with os.scandir(folder) as entries:
                 for entry in entries:
                     if entry.is_symlink():
-                        has_links = has_links or entry.is_dir()
-                    elif entry.is_dir(follow_symlinks=False) and not is_hidden(entry.name):
+                        is_ordinary = is_ordinary and not entry.is_dir()
+                    elif entry.is_dir(follow_symlinks=False):
                         pending.append(Path(entry.path))
-                        if _is_text(entry.path):
-                            found.append(pending[-1])
+        except PermissionError:
+            is_ordinary = False
         except OSError:
             continue
-    return found if has_links else None
+        else:
+            if _is_text(str(folder)) and (folder == root or not is_hidden(folder.name)):
+                found.append(folder)
+    return None if is_ordinary or not found else found
 
 
 def _is_text(path: str) -> bool:
