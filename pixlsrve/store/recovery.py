@@ -64,7 +64,8 @@ def prepare(data_dir: Path) -> Prepared:
 def _prepare_state(data_dir: Path, prepared: Prepared) -> bool:
     """Check and migrate the state, restoring it first where it must be; whether it is the one of the last run."""
     path, copy = data_dir / STATE, data_dir / COPY_FOLDER / STATE
-    is_same = path.exists()
+    # A database that was ever opened is not empty: a power cut, or a full disk while it was put back, left that.
+    is_same = path.exists() and path.stat().st_size > 0
     if not is_same and copy.exists():
         prepared.repairs.append(restore_state(data_dir, "it is missing"))
     try:
