@@ -36,8 +36,8 @@ def build(
 ) -> web.Application:
     """The application that serves `routes`; the caller adds its services under their keys before it is started.
 
-    Present by then: PEERS, ORIGINS, CALLERS, TICKETS, HUB, RUNNING, BUS, REGISTRY, OPENAPI and DOCS. Without
-    `sessions` no cookie is a credential. Raises ConfigError for bad proxies or limits.
+    Present by then: PEERS, ORIGINS, CALLERS, TICKETS, HUB, RUNNING, BUS, COUNT_MALFORMED, REGISTRY, OPENAPI and
+    DOCS. Without `sessions` no cookie is a credential. Raises ConfigError for bad proxies or limits.
     """
     tally, tickets = Tally(), Tickets()
     peers = Peers(parse_networks(config.http.trusted_proxies))
@@ -58,6 +58,7 @@ def build(
     app.on_response_prepare.append(add_headers)
     app[keys.BUS], app[keys.PEERS], app[keys.TICKETS] = bus, peers, tickets
     app[keys.ORIGINS], app[keys.CALLERS], app[keys.RUNNING] = origins, callers, running
+    app[keys.COUNT_MALFORMED] = gate.count_malformed
     app[keys.REGISTRY] = new_registry(tally)
     app[keys.HUB] = Hub(bus, callers)
     app.on_shutdown.append(_close_websockets)

@@ -66,6 +66,9 @@ HUB: web.AppKey[Hub] = web.AppKey("hub", object)  # type: ignore[arg-type]  # th
 RUNNING: web.AppKey[Running] = web.AppKey("running", object)  # type: ignore[arg-type]  # Running; it imports us
 """The requests that are being answered."""
 
+COUNT_MALFORMED: web.AppKey[Callable[[str], Mapping[str, str]]] = web.AppKey("count_malformed", object)  # type: ignore[arg-type]  # as above
+"""Counts what an address sent and was no HTTP request; the rate-limit headers of the answer."""
+
 REGISTRY = web.AppKey("registry", CollectorRegistry)
 """What `/metrics` shows; parts of the program register their figures here."""
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import itertools
 import secrets
+from collections.abc import Mapping
 
+import msgspec
 import structlog
 from aiohttp import hdrs, web
 from multidict import CIMultiDict
@@ -125,9 +127,14 @@ class Gate:
 
         return guarded
 
+    def count_malformed(self, address: str) -> Mapping[str, str]:
+        """Count what was no HTTP request; the headers of its answer."""
+        verdict = self._limiter.check(RateClass.OTHER, address_key(address))
+        return {} if verdict is None else verdict.headers()
+
     async def _admit(self, request: web.Request, checks: _Checks) -> None:
         """Check what the route declares, in the order in which a stranger may learn of it. Raises PixlsrveError."""
-        self._begin(request)
+        self._begin(request, checks.rate)
         if checks.is_plain:
             principal: Principal | None
             try:
@@ -145,7 +152,9 @@ class Gate:
             else:
                 self._count(request, checks.rate, principal.device_id or principal.account_id or principal.id)
         if checks.needs_admin and principal is not None and principal.role is not Role.ADMIN:
-            raise NotPermitted("This needs an administrator's token.")
+            if checks.route.access is not Access.HOST or not self._peers.is_on_host(request):
+                raise NotPermitted("This needs an administrator's token.")
+            self._origins.check_page(request)
         if checks.has_ids:
             inputs.check_segments(request.match_info.values())
         if checks.query is not None:
@@ -153,21 +162,23 @@ class Gate:
         if checks.body is not None:
             request[keys.BODY] = await checks.body(request)
 
-    def _begin(self, request: web.Request) -> None:
-        """Number the request and check its Host: THREATS T27.
+    def _begin(self, request: web.Request, rate: RateClass | None) -> None:
+        """Number the request and check its Host: THREATS T27. One that is refused counts for its address.
 
         `request.host` is the request target's where that names one (RFC 9112 §3.2.2).
         """
         request[keys.REQUEST_ID] = f"{next(self._numbers):x}"
         if len(request.headers.getall(hdrs.HOST, ())) != 1:
+            self._count(request, rate, self._address(request))
             raise InvalidInput("A request needs exactly one Host header.", reason="bad_host")
         host = self._peers.host(request)
         if not self._hosts.is_ours(host):
+            self._count(request, rate, self._address(request))
             raise MisdirectedRequest(host)
 
     async def _refuse(self, request: web.Request) -> web.StreamResponse:
         """404 or 405, counted like everything else. Raises always."""
-        self._begin(request)
+        self._begin(request, RateClass.OTHER)
         self._count(request, RateClass.OTHER, self._address(request))
         if failures.is_api(request.path) and inputs.has_traversal(request.path):
             raise PathTraversal("The address climbs out of the API.")
@@ -256,7 +267,7 @@ def _is_large(response: web.Response) -> bool:
 def _explain(request: web.Request, error: Exception) -> failures.Failure | None:
     """What to tell the client; None for the framework's answers that are no errors."""
     if isinstance(error, MisdirectedRequest):
-        return failures.from_status(421, error.message)
+        return msgspec.structs.replace(failures.from_error(error), status=421, code=failures.code_of(421))
     if isinstance(error, PixlsrveError):
         return failures.from_error(error)
     if isinstance(error, web.HTTPException):

@@ -6,7 +6,7 @@ import asyncio
 import errno
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from http import HTTPStatus
 from types import TracebackType
@@ -17,7 +17,7 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from pixlsrve.errors import StartError
-from pixlsrve.http import failures
+from pixlsrve.http import failures, keys
 from pixlsrve.http.guard import Entry, Guard, Limits, cut
 from pixlsrve.http.limits import Network
 
@@ -110,6 +110,7 @@ class Protocol(RequestHandler):
         else:
             failure = failures.from_status(status, "The request is not valid HTTP.")
         response = failures.respond_malformed(failure)
+        response.headers.update(cast(_Server, self._manager).count_malformed(request.remote or ""))
         response.force_close()
         return response
 
@@ -223,6 +224,7 @@ class _Server(web.Server):
     def __init__(self, made: web.Server, guard: Guard, **options: Any) -> None:
         super().__init__(made.request_handler, request_factory=made.request_factory, **options)
         self.guard = guard
+        self.count_malformed: Callable[[str], Mapping[str, str]] = lambda _: {}
         self._options = options
 
     def __call__(self) -> RequestHandler:
@@ -242,7 +244,9 @@ class _Runner(web.AppRunner):
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
-        return _Server(made, self._guard, loop=asyncio.get_running_loop(), **self._kwargs)
+        server = _Server(made, self._guard, loop=asyncio.get_running_loop(), **self._kwargs)
+        server.count_malformed = self.app.get(keys.COUNT_MALFORMED, server.count_malformed)
+        return server
 
 
 class HttpServer:

@@ -135,6 +135,12 @@ async def test_host_must_be_ours(serve: Any, host: str, status: int) -> None:
         assert "http.hosts" in body.decode()
 
 
+async def test_foreign_host_has_its_reason(service: Any) -> None:
+    """T27: a program can tell a foreign Host by its reason."""
+    _, _, body = await service.raw(b"GET /api/v1/list HTTP/1.1\r\nHost: evil.example\r\n\r\n")
+    assert json.loads(body)["error"]["details"] == {"reason": "unknown_host"}
+
+
 @pytest.mark.parametrize("hosts", [b"", b"Host: box\r\nHost: box\r\n"])
 async def test_missing_or_doubled_host_is_bad(service: Any, hosts: bytes) -> None:
     """T27: a request without a Host, or with two, is 400."""
@@ -363,6 +369,25 @@ async def test_unknown_routes_are_counted(serve: Any) -> None:
             assert (response.status, response.headers["X-RateLimit-Limit"]) == (404, "1")
         async with service.get("/api/v1/nothing") as response:
             assert response.status == 429
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "GET /api/v1/list2 HTTP/1.1\r\nHost: evil.example",
+        "GET /api/v1/items/a HTTP/1.1\r\nHost: evil.example",
+        "GET /api/v1/items/a HTTP/1.0",
+        "GET /api/v1/items/a HTTP/1.1\r\nHost: box\r\nHost: box",
+        "GET /api/v1/items/a HTTP/1.1",
+        "nonsense",
+    ],
+)
+async def test_refused_hosts_and_no_http_are_counted(service: Any, head: str) -> None:
+    """T31: answers to a foreign Host, to none, and to what is no HTTP carry the rate-limit headers too."""
+    status, headers, _ = await service.raw(f"{head}\r\n\r\n".encode())
+    assert status in {400, 421}
+    assert int(headers["x-ratelimit-remaining"]) == int(headers["x-ratelimit-limit"]) - 1
+    assert int(headers["x-ratelimit-reset"]) > 0
 
 
 async def test_limit_off_omits_the_headers(serve: Any) -> None:

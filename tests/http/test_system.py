@@ -33,6 +33,8 @@ async def test_metrics_are_for_admins_and_the_host(service: Any) -> None:
         assert response.status == 200
         text = await response.text()
     assert 'pixlsrve_http_answers_total{method="GET",route="/api/v1/items/{item_id}",status="200"} 1.0' in text
+    async with service.get("/metrics") as response:
+        assert response.status == 200
     far = {"X-Forwarded-For": "10.0.0.1"}
     async with service.get("/metrics", token="admin-token", headers=far) as response:
         assert response.status == 200
