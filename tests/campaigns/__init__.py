@@ -1,0 +1,1 @@
+"""Long random runs, each a command of its own; the suite runs short ones."""
