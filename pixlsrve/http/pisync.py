@@ -11,7 +11,7 @@ from aiohttp import web
 from pixlsrve.errors import Conflict, InvalidInput, NotAuthenticated, StorageError
 from pixlsrve.http import doors, identity, routing
 from pixlsrve.http.routing import Access, Rate, Route
-from pixlsrve.model import Subject, SubjectKind
+from pixlsrve.model import Account, Subject, SubjectKind
 
 NO_STORE = {"Cache-Control": "no-store"}
 _MISSING = "Username and password are required"
@@ -43,7 +43,7 @@ async def register(request: web.Request) -> web.Response:
     username, password = _given(body)
     with _in_its_words("registration"):
         account = await request.app[doors.DOORS].registration.register(username, password, body.invite)
-    return _answer(request, account.id, "User registered successfully.", status=201)
+    return _answer(request, account, "User registered successfully.", status=201)
 
 
 async def login(request: web.Request) -> web.Response:
@@ -51,7 +51,7 @@ async def login(request: web.Request) -> web.Response:
     username, password = _given(routing.body(request, CredentialsBody))
     with _in_its_words("login"):
         account = await request.app[identity.IDENTITY].accounts.check_password(username, password)
-    return _answer(request, account.id, "Login successful.", status=200)
+    return _answer(request, account, "Login successful.", status=200)
 
 
 def _given(body: CredentialsBody) -> tuple[str, str]:
@@ -61,8 +61,11 @@ def _given(body: CredentialsBody) -> tuple[str, str]:
     return body.username, body.password
 
 
-def _answer(request: web.Request, account_id: int, message: str, *, status: int) -> web.Response:
-    token = request.app[identity.IDENTITY].refresh.mint_access(Subject(SubjectKind.ACCOUNT, account_id))
+def _answer(request: web.Request, account: Account, message: str, *, status: int) -> web.Response:
+    """A token, unless the password that was checked has been changed since (THREATS T7)."""
+    services, subject = request.app[identity.IDENTITY], Subject(SubjectKind.ACCOUNT, account.id)
+    services.directory.check_current(subject, account.generation)
+    token = services.refresh.mint_access(subject)
     return routing.answer(TokenAnswer(message, token), status=status, headers=NO_STORE)
 
 

@@ -91,7 +91,9 @@ async def come_back(request: web.Request) -> web.StreamResponse:
     arrival = Arrival(state=query.state, code=query.code, error=query.error, issuer=query.iss)
     cookie = request.cookies.get(COOKIE, "")[:_COOKIE_MAX]
     account = await app[doors.DOORS].social.finish(request.match_info["provider"], arrival, cookie)
-    value = await app[identity.IDENTITY].sessions.create(Subject(SubjectKind.ACCOUNT, account.id))
+    value = await app[identity.IDENTITY].sessions.create(
+        Subject(SubjectKind.ACCOUNT, account.id), generation=account.generation
+    )
     response = _see_other("/")
     cookies.set_session(request, response, value)
     response.del_cookie(COOKIE, path=_FOLDER, httponly=True, samesite="Lax")

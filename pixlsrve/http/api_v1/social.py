@@ -52,9 +52,9 @@ async def sign_in(request: web.Request) -> web.Response:
     subject = Subject(SubjectKind.ACCOUNT, account.id)
     if cookies.is_browser(request):
         response = routing.answer(DoneAnswer(True, "Signed in"), headers=NO_STORE)
-        cookies.set_session(request, response, await services.sessions.create(subject))
+        cookies.set_session(request, response, await services.sessions.create(subject, generation=account.generation))
         return response
-    pair = await services.refresh.issue(subject)
+    pair = await services.refresh.issue(subject, generation=account.generation)
     return routing.answer(TokenAnswer(pair.access_token, pair.refresh_token, pair.expires_in), headers=NO_STORE)
 
 
