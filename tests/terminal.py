@@ -11,6 +11,7 @@ import struct
 import subprocess
 import termios
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -70,10 +71,14 @@ class Terminal:
 
     def wait_for(self, words: str) -> str:
         """The text of the screen once it holds `words`. Fails when the command ends without."""
+        return self.wait_until(lambda text: words in text)
+
+    def wait_until(self, is_so: Callable[[str], bool]) -> str:
+        """The text of the screen once `is_so` says yes to it. Fails when the command ends before."""
         until_s = time.monotonic() + LIMIT_S
-        while words not in self.text:
-            assert not self._has_ended, f"ended without {words!r}:\n{self.text}"
-            assert time.monotonic() < until_s, f"no {words!r}:\n{self.text}"
+        while not is_so(self.text):
+            assert not self._has_ended, f"ended too early:\n{self.text}"
+            assert time.monotonic() < until_s, f"not in time:\n{self.text}"
             self._read(until_s - time.monotonic())
         return self.text
 
