@@ -11,17 +11,36 @@ from typing import Any, TypeVar
 
 import click
 
+from pixlsrve.cli.control import Control
+from pixlsrve.config import find_data_dir
+
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
+
+
+_DATA_DIR: dict[str, Any] = {
+    "type": click.Path(path_type=Path),
+    "metavar": "DIR",
+    "help": "The daemon's data directory; also PIXLSRVE_DATA_DIR.",
+}
 
 
 def data_dir_option(function: FunctionT) -> FunctionT:
     """--data-dir, for a command that talks to the daemon."""
-    return click.option(
-        "--data-dir",
-        type=click.Path(path_type=Path),
-        metavar="DIR",
-        help="The daemon's data directory; also PIXLSRVE_DATA_DIR.",
-    )(function)
+    return click.option("--data-dir", **_DATA_DIR)(function)
+
+
+class DaemonGroup(click.Group):
+    """A group whose object is a Control, and whose sub-commands take --data-dir too: most people write it last."""
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        """Add a sub-command that uses the group's Control, or the one of its own --data-dir."""
+        cmd.params.append(click.Option(["--data-dir"], expose_value=False, callback=_use_data_dir, **_DATA_DIR))
+        super().add_command(cmd, name)
+
+
+def _use_data_dir(context: click.Context, _: click.Parameter, data_dir: Path | None) -> None:
+    if data_dir is not None:
+        context.obj = Control(find_data_dir(data_dir))
 
 
 def json_option(function: FunctionT) -> FunctionT:

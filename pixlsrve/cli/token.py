@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from pixlsrve.cli.control import Control
-from pixlsrve.cli.options import data_dir_option, json_option, local_time, print_json, print_table
+from pixlsrve.cli.options import DaemonGroup, data_dir_option, json_option, local_time, print_json, print_table
 from pixlsrve.config import find_data_dir
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 7 * 86_400}
@@ -32,7 +32,7 @@ class Duration(click.ParamType[int]):
         return int(match[1]) * _UNITS_S[match[2]]
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=DaemonGroup, invoke_without_command=True)
 @data_dir_option
 @click.option("--admin", is_flag=True, help="May do what an admin may; a member otherwise.")
 @click.option(

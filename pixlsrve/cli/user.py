@@ -10,7 +10,15 @@ import click
 
 from pixlsrve.cli.control import Control
 from pixlsrve.cli.invite import invite
-from pixlsrve.cli.options import data_dir_option, json_option, local_time, plain, print_json, print_table
+from pixlsrve.cli.options import (
+    DaemonGroup,
+    data_dir_option,
+    json_option,
+    local_time,
+    plain,
+    print_json,
+    print_table,
+)
 from pixlsrve.config import find_data_dir
 
 LONGEST_INPUT_BYTES = 16 * 1024
@@ -20,7 +28,7 @@ password_option = click.option(
 )
 
 
-@click.group()
+@click.group(cls=DaemonGroup)
 @data_dir_option
 @click.pass_context
 def user(context: click.Context, data_dir: Path | None) -> None:

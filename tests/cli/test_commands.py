@@ -52,6 +52,17 @@ def test_command_without_a_daemon_exits_with_3(tmp_path: Path, arguments: list[s
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    "arguments", [["token", "list"], ["token", "revoke", "0" * 32], ["user", "list"], ["user", "invite"]]
+)
+def test_data_dir_may_stand_after_the_sub_command(tmp_path: Path, arguments: list[str]) -> None:
+    """--data-dir says which daemon, wherever it stands."""
+    for place in (1, len(arguments)):
+        done = _run(*arguments[:place], "--data-dir", str(tmp_path / "here"), *arguments[place:])
+        assert done.returncode == 3
+        assert str(tmp_path / "here") in done.stderr
+
+
 def test_command_after_a_crash_exits_with_3(daemon: Daemon) -> None:
     """A socket that a killed daemon left is no daemon."""
     daemon.stop(signal.SIGKILL)
