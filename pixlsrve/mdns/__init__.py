@@ -1,0 +1,1 @@
+"""Being found on the LAN: what is announced, on which interfaces, and by whom."""
