@@ -4,8 +4,12 @@ import { ask, element, sentence, showHost } from "/static/common.js";
 /** Where to go after signing in: a page of this host that the address names, else the start page. */
 function destination() {
   const wanted = new URLSearchParams(location.search).get("next") ?? "/";
-  const url = new URL(wanted, location.origin);
-  return url.origin === location.origin ? url.pathname + url.search : "/";
+  try {
+    const url = new URL(wanted, location.origin);
+    return url.origin === location.origin ? url.pathname + url.search : "/";
+  } catch {
+    return "/"; // no address at all
+  }
 }
 
 async function showProviders() {
