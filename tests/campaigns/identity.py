@@ -155,7 +155,9 @@ class Campaign:
         except DeviceRevoked:
             self._expect(phone.is_revoked, "a live device was called revoked")
         except NotAuthenticated:
-            self._expect(not phone.is_revoked, "a revoked device was not called so")
+            # A family that is over by age is forgotten, and with it whose it was.
+            is_aged = self._now() - phone.used_s >= REFRESH_LIFETIME_S
+            self._expect(not phone.is_revoked or is_aged, "a revoked device was not called so")
             self._expect(self._is_over(phone) or not (is_newest or in_grace), "a good refresh token was refused")
             if not self._is_over(phone):
                 phone.has_ended = True
