@@ -20,8 +20,8 @@ from pixlsrve.errors import InvalidInput, RateLimited
 
 LONGEST = 1_024
 SHORTEST = 8
-COST = 12
-"""bcrypt's logarithm of rounds: about a quarter of a second on a small computer."""
+COST = 11
+"""bcrypt's logarithm of rounds: a tenth of a second on a desktop, about a second on the smallest computers."""
 AT_ONCE = 2
 MOST_WAITING = 16
 _PATIENCE = 10
