@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
 import structlog
 
 from pixlsrve import __version__, instance
@@ -36,6 +37,7 @@ from pixlsrve.http.library import HostInfo, WireguardStatus
 from pixlsrve.http.limits import parse_networks
 from pixlsrve.http.pairing_desk import PairingDesk
 from pixlsrve.http.people_desk import PeopleDesk
+from pixlsrve.http.reach import REACH, Reach
 from pixlsrve.http.routes import ROUTES
 from pixlsrve.http.server import HttpServer
 from pixlsrve.index.context import IndexContext
@@ -43,6 +45,8 @@ from pixlsrve.index.indexer import Indexer
 from pixlsrve.index.library import open_roots
 from pixlsrve.index.workers import WorkerPool
 from pixlsrve.index.zone import host_zone
+from pixlsrve.mdns import record
+from pixlsrve.mdns.advertiser import Advertiser
 from pixlsrve.media.assets import Library
 from pixlsrve.media.conversions import Conversions
 from pixlsrve.media.places import Place, Places
@@ -99,7 +103,7 @@ class _Start:
         self._started_s = time.monotonic()
 
     async def run(self, ports: dict[str, int]) -> Parts:
-        """Databases, events, identity, library, indexing, HTTP, control socket."""
+        """Databases, events, identity, library, indexing, HTTP, control socket, mDNS."""
         config = self._config
         self._state_db = await self._open(recovery.STATE, "FULL", readers=1, cache_kib=1_024)
         self._index_db = await self._open(recovery.INDEX, "NORMAL", readers=3, cache_kib=8_192)
@@ -116,9 +120,11 @@ class _Start:
         if self._https.port is not None:
             parts.urls.append(f"https://{server.url_host}:{self._https.port}")
             parts.ports["https"] = self._https.port
-        await self._start_control(parts)
+        advertiser = self._make_advertiser(server)
+        await self._start_control(parts, advertiser)
         await self._serve("state copies", upkeep.StateCopies(config.data_path, self._report))
         await self._serve("database check", upkeep.BackgroundCheck(self._prepared.unchecked, self._report))
+        await self._serve("mdns", advertiser)  # last, and so withdrawn first: what is announced answers
         return parts
 
     async def _open(self, name: str, durability: str, *, readers: int, cache_kib: int) -> Database:
@@ -205,6 +211,8 @@ class _Start:
 
     async def _start_http(self, port: int) -> HttpServer:
         """The HTTP listener, answering."""
+        mdns_name = record.server_name(self._host_id) if self._config.mdns.enabled else ""
+        self._config = _answering_to(self._config, mdns_name)
         self._links = JoinLinks(self._config.http.host, self._host_id)
         app = application.build(
             ROUTES,
@@ -233,17 +241,39 @@ class _Start:
             started_s=self._started_s,
         )
         self._links.https = self._https
+        app[REACH] = self._reach = Reach(
+            self._config,
+            tls_port=lambda: self._https.port,
+            has_tunnel=lambda: app[library.WIREGUARD]().enabled,
+            mdns_name=mdns_name,
+        )
         proxies = parse_networks(self._config.http.trusted_proxies)
         server = HttpServer(app, host=self._config.http.host, port=port, trusted_proxies=proxies)
         await self._stack.enter_async_context(server)
         self._links.port = server.bound_port
+        self._reach.listens(server.bound_addresses)
         return server
+
+    def _make_advertiser(self, server: HttpServer) -> Advertiser:
+        """What makes phones on the LAN find us, not yet running."""
+        config = self._config
+        what = record.Announcement(
+            host_id=self._host_id,
+            version=__version__,
+            api_port=server.bound_port,
+            has_tls=self._https.port is not None,
+            name=record.display_name(config.mdns.name, socket.gethostname()),
+        )
+        bound = [host for host, _ in server.bound_addresses]
+        advertiser = Advertiser(what, bound=bound, excluded={config.wireguard.interface}, is_on=config.mdns.enabled)
+        self._reach.is_announced = lambda: advertiser.is_announced
+        return advertiser
 
     def _now(self) -> dt.datetime:
         """What time it is, never earlier than it has been."""
         return dt.datetime.fromtimestamp(self._clock.now_s(), dt.UTC)
 
-    async def _start_control(self, parts: Parts) -> None:
+    async def _start_control(self, parts: Parts, advertiser: Advertiser) -> None:
         """The control socket, answering."""
         bound = instance.bind_control_socket(self._config.data_path)
         self._stack.callback(instance.socket_path(self._config.data_path).unlink, missing_ok=True)
@@ -259,6 +289,7 @@ class _Start:
             indexer=self._indexer,
             library=self._library,
             https=self._https,
+            advertiser=advertiser,
             revocation=self._identity.revocation,
             started_s=self._started_s,
         )
@@ -332,6 +363,12 @@ def zone_name(key: str) -> str:
     if "/" in key:
         return key
     return os.path.realpath("/etc/localtime").partition("zoneinfo/")[2] or "UTC"
+
+
+def _answering_to(config: Config, name: str) -> Config:
+    """The settings with one more name of ours, for the Host header and the certificate; none when it is empty."""
+    further = [*config.http.hosts, *([name] if name else [])]
+    return msgspec.structs.replace(config, http=msgspec.structs.replace(config.http, hosts=further))
 
 
 def _make_storage(path: Path) -> None:

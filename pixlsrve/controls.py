@@ -15,6 +15,7 @@ from pixlsrve.auth.tokens import Authenticator
 from pixlsrve.http.https import Https
 from pixlsrve.http.times import rfc3339
 from pixlsrve.index.indexer import Indexer
+from pixlsrve.mdns.advertiser import Advertiser
 from pixlsrve.media.assets import Library, RootTotals
 from pixlsrve.media.roots import Root, Roots
 from pixlsrve.model import Role, RootState
@@ -38,6 +39,7 @@ class DaemonControls:
     indexer: Indexer
     library: Library
     https: Https
+    advertiser: Advertiser
     revocation: Revocation
     started_s: float
 
@@ -53,6 +55,7 @@ class DaemonControls:
             "urls": self.urls,
             "ports": self.ports,
             "tls": self.https.status(),
+            "mdns": self.advertiser.status(),
             "photo_roots": [_root(root, totals.get(root.id, RootTotals())) for root in self.roots],
             "indexing_status": self._indexing(),
             "notices": self._notices(),
@@ -109,6 +112,7 @@ class DaemonControls:
                 )
                 notices.append({"message": f"The folder {root.path} is offline.", "remedy": remedy})
         notices += self.https.notices()
+        notices += self.advertiser.notices()
         for name, cause in sorted(self.failing.items()):
             notices.append({"message": f"The part {name} keeps failing ({cause}).", "remedy": "Look into the log."})
         return notices

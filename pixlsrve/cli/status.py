@@ -44,6 +44,7 @@ def _facts(answer: dict[str, Any]) -> list[tuple[str, str]]:
         ("pixlsrve", f"{answer['version']}, process {answer['pid']}, up {_span(answer['uptime_seconds'])}"),
         ("listening", ", ".join(answer["urls"])),
         ("https", _https(answer["tls"])),
+        ("mdns", _mdns(answer["mdns"])),
         ("host", f"{answer['host_name']} ({answer['host_id']})"),
         ("indexing", _indexing(answer["indexing_status"])),
     ]
@@ -55,6 +56,13 @@ def _https(state: dict[str, Any]) -> str:
         return f"off, {state['reason']}"
     authority = f", authority {state['ca_fingerprint']}" if state["ca_fingerprint"] else ""
     return f"certificate {state['fingerprint']} until {state['expires_at'][:10]}{authority}"
+
+
+def _mdns(state: dict[str, Any]) -> str:
+    """The name under which phones find the host on the LAN, or why they don't."""
+    if not state["enabled"]:
+        return f"off, {state['reason']}"
+    return f"announced as {state['name']} on {', '.join(state['interfaces'])}"
 
 
 def _indexing(state: dict[str, Any]) -> str:

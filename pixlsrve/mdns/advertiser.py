@@ -45,11 +45,14 @@ class Advertiser:
     """Announces `what` until it is cancelled; a service (see `services`).
 
     `bound` are the addresses that HTTP listens on: others are not announced. `excluded` are interfaces that are no
-    LAN: the tunnel's.
+    LAN: the tunnel's. With `is_on` false nothing is announced.
     """
 
-    def __init__(self, what: Announcement, *, bound: Collection[str], excluded: Collection[str] = ()) -> None:
+    def __init__(
+        self, what: Announcement, *, bound: Collection[str], excluded: Collection[str] = (), is_on: bool = True
+    ) -> None:
         self._what = what
+        self._is_on = is_on
         self._bound = [ipaddress.ip_address(text.partition("%")[0]) for text in bound]
         self._is_local = all(address.is_loopback for address in self._bound)
         self._excluded = excluded
@@ -60,7 +63,7 @@ class Advertiser:
 
     async def run(self) -> None:
         """Announce, whenever there is a network to announce on, until cancelled; then say goodbye."""
-        if self._is_local:
+        if self._is_local or not self._is_on:
             await asyncio.Event().wait()
         retry_s = RETRY_S
         with AddressChanges() as changes:
@@ -85,6 +88,8 @@ class Advertiser:
 
     def status(self) -> dict[str, Any]:
         """What `pixlsrve status --json` shows under `mdns`."""
+        if not self._is_on:
+            return {"enabled": False, "reason": "switched off"}
         if self._is_local:
             return {"enabled": False, "reason": "HTTP listens on this computer only"}
         if not self._label:

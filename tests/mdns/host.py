@@ -30,7 +30,8 @@ async def main(name: str, host_id: str = HOST_ID, *bound: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     what = Announcement(host_id=host_id, version="1.2.3", api_port=8080, has_tls=True, name=name)
-    advertiser = Advertiser(what, bound=bound or ("0.0.0.0", "::"), excluded={"pixlsrve0"})
+    everywhere = ("0.0.0.0", "::")  # noqa: S104  # told, not bound
+    advertiser = Advertiser(what, bound=bound or everywhere, excluded={"pixlsrve0"})
     async with running("mdns", advertiser):
         print("waiting", flush=True)
         await stop.wait()

@@ -6,11 +6,15 @@ import msgspec
 from aiohttp import web
 
 from pixlsrve.http import keys, library, routing
+from pixlsrve.http.reach import REACH, Way
 from pixlsrve.http.routing import Access, Rate, Route
 
 
 class InfoAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The host in a few words; counts are of photos and videos, and of albums."""
+    """The host in a few words; counts are of photos and videos, and of albums.
+
+    `addresses` are the ways to reach it, best first: a client tries them in this order and compares `host_id`.
+    """
 
     host_id: str
     host_name: str
@@ -20,12 +24,13 @@ class InfoAnswer(msgspec.Struct, frozen=True, kw_only=True):
     photo_count: int
     album_count: int
     tls_port: int | None
+    addresses: list[Way]
 
 
 async def get_info(request: web.Request) -> web.Response:
     """GET /api/v1/discovery/info."""
     host, questions = request.app[library.HOST], request.app[library.LIBRARY]
-    https = request.app.get(keys.HTTPS)
+    https, reach = request.app.get(keys.HTTPS), request.app.get(REACH)
     return routing.answer(
         InfoAnswer(
             host_id=host.host_id,
@@ -36,6 +41,7 @@ async def get_info(request: web.Request) -> web.Response:
             photo_count=await questions.photo_count(viewer=None),
             album_count=await questions.album_count(viewer=None),
             tls_port=None if https is None else https.port,
+            addresses=[] if reach is None else reach.ways(),
         )
     )
 

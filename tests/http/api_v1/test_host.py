@@ -19,6 +19,7 @@ async def test_discovery_needs_no_token_nearby(api: Api) -> None:
         "photo_count": 1,
         "album_count": 2,
         "tls_port": None,
+        "addresses": [],
     }
 
 
