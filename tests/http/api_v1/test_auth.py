@@ -296,7 +296,9 @@ async def test_unknown_user_and_wrong_password_answer_the_same(door: Door) -> No
     for name, password in (("anna", "wrong"), ("nobody", PASSWORD), ("\0", ""), ("x" * 9_999, "y" * 9_999)):
         body = {"username": name, "password": password}
         async with door.client.post(f"{door.base}{V1}/login", json=body) as answer:
-            headers = {key: value for key, value in answer.headers.items() if key.lower() not in {"x-request-id", "date"}}
+            headers = {
+                key: value for key, value in answer.headers.items() if key.lower() not in {"x-request-id", "date"}
+            }
             answers.add((answer.status, await answer.text(), json.dumps(headers)))
     assert len(answers) == 1
     assert next(iter(answers))[0] == 401
