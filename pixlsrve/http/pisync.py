@@ -23,11 +23,17 @@ class CredentialsBody(msgspec.Struct, frozen=True):
     username: str | None = None
     password: str | None = None
 
+    def __repr__(self) -> str:
+        return "CredentialsBody(...)"
+
 
 class RegisterBody(CredentialsBody, frozen=True):
     """Body of POST /pisync/auth/register; `invite` is the code of `pixlsrve user invite`."""
 
     invite: str | None = None
+
+    def __repr__(self) -> str:
+        return "RegisterBody(...)"
 
 
 class TokenAnswer(msgspec.Struct, frozen=True):

@@ -39,6 +39,9 @@ class LoginQuery(msgspec.Struct, frozen=True):
         False
     )
 
+    def __repr__(self) -> str:
+        return "LoginQuery(...)"
+
 
 class CallbackQuery(msgspec.Struct, frozen=True):
     """Query of GET /accounts/{provider}/login/callback/, which the provider has the browser send."""
@@ -47,6 +50,9 @@ class CallbackQuery(msgspec.Struct, frozen=True):
     code: _Text | None = None
     error: _Text | None = None
     iss: _Text | None = None
+
+    def __repr__(self) -> str:
+        return "CallbackQuery(...)"
 
 
 def _as_page(handler: Handler) -> Handler:

@@ -28,6 +28,9 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True):
     browser: bytes
     ends_s: float
 
+    def __repr__(self) -> str:
+        return "Begun(...)"
+
 
 class Logins:
     """Keeps what was begun for ten minutes, in memory; at most 1,000 at once, more are refused until some are over."""

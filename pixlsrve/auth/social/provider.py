@@ -30,6 +30,9 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     nonce: str
     verifier: str
 
+    def __repr__(self) -> str:
+        return "Attempt(...)"
+
 
 class Provider(Protocol):
     """One configured login provider. Raises Unavailable when it can't be reached."""

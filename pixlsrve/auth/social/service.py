@@ -29,6 +29,9 @@ class Departure(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     cookie: str
 
+    def __repr__(self) -> str:
+        return "Departure(...)"
+
 
 class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     """What a browser brought back in the callback's address (RFC 6749 §4.1.2, RFC 9207)."""
@@ -37,6 +40,9 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     code: str | None = None
     error: str | None = None
     issuer: str | None = None
+
+    def __repr__(self) -> str:
+        return "Arrival(...)"
 
 
 class SocialLogin:

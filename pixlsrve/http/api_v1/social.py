@@ -25,6 +25,9 @@ class SocialBody(msgspec.Struct, frozen=True):
     nonce: Annotated[str, Meta(max_length=512, description="What the app had the provider put into it.")] | None = None
     invite: Annotated[str, Meta(max_length=100, description="The code of `pixlsrve user invite`.")] | None = None
 
+    def __repr__(self) -> str:
+        return "SocialBody(...)"
+
 
 class ProviderAnswer(msgspec.Struct, frozen=True):
     """A login provider, and where a browser begins."""

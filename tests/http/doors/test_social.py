@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -41,11 +42,28 @@ class Household:
             return response.status, await response.json()
 
 
+StartHousehold = Callable[..., Household]
+
+
 @pytest.fixture
-def household(daemons: StartDaemon, openid: StartOpenId, tmp_path: Path) -> Household:
-    """The daemon and the provider, who know each other."""
-    port = free_port()
-    provider = openid(f"http://127.0.0.1:{port}{CALLBACK}")
+def start(daemons: StartDaemon, openid: StartOpenId, tmp_path: Path) -> StartHousehold:
+    """Starts a daemon and a provider, who know each other."""
+
+    def begin(*, claims_in_id_token: bool = False, **env: str) -> Household:
+        port = free_port()
+        provider = openid(f"http://127.0.0.1:{port}{CALLBACK}", claims_in_id_token=claims_in_id_token)
+        return Household(_daemon(daemons, provider, port, tmp_path, env), provider, port)
+
+    return begin
+
+
+@pytest.fixture
+def household(start: StartHousehold) -> Household:
+    """A daemon without http.public_url, and a provider that keeps claims for its user info endpoint."""
+    return start()
+
+
+def _daemon(daemons: StartDaemon, provider: OpenIdServer, port: int, tmp_path: Path, more: dict[str, str]) -> Daemon:
     secret = tmp_path / "client-secret"
     secret.write_text(SECRET + "\n")
     env = {
@@ -54,10 +72,10 @@ def household(daemons: StartDaemon, openid: StartOpenId, tmp_path: Path) -> Hous
         "PIXLSRVE_SOCIAL__HOME__CLIENT_SECRET_FILE": str(secret),
         "PIXLSRVE_SOCIAL__HOME__CLIENT_IDS": NATIVE,
         "PIXLSRVE_RATE_LIMITS__AUTH": "1000/minute",
+        **more,
     }
     (tmp_path / "photos").mkdir()
-    daemon = daemons("--photos", str(tmp_path / "photos"), "--no-tls", "--port", str(port), env=env).start()
-    return Household(daemon, provider, port)
+    return daemons("--photos", str(tmp_path / "photos"), "--no-tls", "--port", str(port), env=env).start()
 
 
 async def _albums(browser: Browser, base: str) -> int:
@@ -203,3 +221,42 @@ async def test_native_route_refuses_what_is_wrong(household: Household) -> None:
         client.get(f"{household.base}/api/v1/auth/social") as response,
     ):
         assert await response.json() == {"providers": [{"name": "home", "login_url": "/accounts/home/login/"}]}
+
+
+async def test_claims_in_the_id_token(start: StartHousehold) -> None:
+    """Providers that put the e-mail address into the ID token, as Google does, are understood as well."""
+    household = start(claims_in_id_token=True)
+    household.invite("--email", "anna@example.org")
+    async with Browser() as browser:
+        _, where, _ = await browser.sign_in(f"{household.base}/accounts/home/login/", "anna")
+        assert where == f"{household.base}/"
+
+
+async def test_public_url_is_the_base(start: StartHousehold) -> None:
+    """With http.public_url browsers begin and come back there, over TLS, whatever address they used first."""
+    household = start(PIXLSRVE_HTTP__PUBLIC_URL="https://photos.example.org")
+    login = f"{household.base}/accounts/home/login/"
+    async with aiohttp.ClientSession() as client:
+        async with client.get(login, params={"invite": "a&b"}, allow_redirects=False) as response:
+            moved = urlsplit(response.headers["Location"])
+            assert f"{moved.scheme}://{moved.netloc}{moved.path}" == "https://photos.example.org/accounts/home/login/"
+            assert parse_qs(moved.query) == {"moved": ["true"], "invite": ["a&b"]}
+        for query, host in (("", "photos.example.org"), ("?moved=true", "127.0.0.1")):
+            async with client.get(login + query, headers={"Host": host}, allow_redirects=False) as response:
+                sent = parse_qs(urlsplit(response.headers["Location"]).query)
+                assert sent["redirect_uri"] == [f"https://photos.example.org{CALLBACK}"]
+                assert "Secure" in response.headers["Set-Cookie"]
+    assert household.invite()["links"][0].startswith("https://photos.example.org/accounts/home/login/?invite=")
+
+
+async def test_a_provider_that_is_away(household: Household) -> None:
+    """Without the provider nobody signs in with it, and everybody is told so; all else goes on."""
+    token = household.provider.token()
+    household.provider.stop()
+    status, answer = await household.native(id_token=token)
+    assert (status, answer["error"]["details"]["reason"]) == (503, "provider_unreachable")
+    async with Browser() as browser:
+        status, _, text = await browser.get(f"{household.base}/accounts/home/login/")
+        assert (status, "reached" in text) == (503, True)
+    assert household.daemon.get("/healthz")[0] == 200
+    assert token not in household.daemon.log
