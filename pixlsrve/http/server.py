@@ -104,6 +104,8 @@ class Protocol(RequestHandler):
         """An answer after which the connection closes. Raises ConnectionError when one has begun already."""
         if request.writer.output_size > 0:
             raise ConnectionResetError("the answer had begun")
+        if self.transport is None:
+            raise ConnectionResetError("the client has gone")
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             log.error("request failed outside the gate", exc_info=exc)
             failure = failures.internal("")
