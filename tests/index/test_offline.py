@@ -251,7 +251,7 @@ async def test_nested_mount_given_up(tmp_path: Path, mountable: Path) -> None:
 
 
 async def test_root_unmounted_in_mid_scan(tmp_path: Path, mountable: Path) -> None:
-    """A disk that is pulled while its files are listed and read loses nothing, and its scan goes on when it is back."""
+    """A disk pulled while its files are listed and read loses nothing; its scan goes on when it is back."""
     root, kept = mountable, tmp_path / "kept"
     for folder in range(12):
         make_photos(kept / f"f{folder:02}", 25, first_seed=folder * 100)
