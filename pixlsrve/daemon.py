@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import time
 from collections import deque
@@ -16,7 +17,7 @@ import structlog
 
 from pixlsrve import app, instance, logs
 from pixlsrve.config import Config
-from pixlsrve.errors import StartError
+from pixlsrve.errors import StartError, StorageError, StorageFull
 from pixlsrve.http.guard import raise_descriptor_limit
 from pixlsrve.notify import notify
 from pixlsrve.store import recovery
@@ -24,6 +25,7 @@ from pixlsrve.store.database import DatabaseDamaged
 
 log = structlog.get_logger(__name__)
 
+LEAST_FREE_BYTES = 1 << 20
 MENDS = 3
 MENDS_WITHIN_S = 3_600.0
 
@@ -131,8 +133,11 @@ def _prepare(data_dir: Path) -> recovery.Prepared:
     """`recovery.prepare`, with the system's refusals in a sentence."""
     try:
         return recovery.prepare(data_dir)
-    except OSError as error:
-        raise StartError(f"The databases in {data_dir} can't be opened ({error.strerror}); free some space.") from error
+    except (OSError, StorageError, StorageFull) as error:
+        # SQLite says "disk I/O error" for a disk that has no room for its shared memory.
+        if shutil.disk_usage(data_dir).free < LEAST_FREE_BYTES:
+            raise StartError(f"The disk that holds {data_dir} is full; free some space.") from error
+        raise StartError(f"The databases in {data_dir} can't be opened: {error}") from error
 
 
 def _make_room(damaged: DatabaseDamaged) -> None:
