@@ -146,7 +146,7 @@ def _with_local_rules(fd: int, folder: str, names: set[str], rules: IgnoreRules)
 def _read_ignore_file(fd: int) -> bytes | None:
     """The ignore file of an open folder; None for one that is no regular file or can't be read."""
     try:
-        file_fd = os.open(IGNORE_FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=fd)
+        file_fd = _open_untouched(fd, IGNORE_FILE)
     except OSError:
         return None
     try:
@@ -155,6 +155,15 @@ def _read_ignore_file(fd: int) -> bytes | None:
         return None
     finally:
         os.close(file_fd)
+
+
+def _open_untouched(folder_fd: int, name: str) -> int:
+    """A descriptor for reading that leaves the access time as it is, where the system allows that (T20)."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        return os.open(name, flags | getattr(os, "O_NOATIME", 0), dir_fd=folder_fd)
+    except PermissionError:
+        return os.open(name, flags, dir_fd=folder_fd)
 
 
 @contextmanager
