@@ -160,7 +160,7 @@ async def login(request: web.Request) -> web.Response:
     account = await services.accounts.check_password(body.username, body.password)
     if cookies.is_browser(request):
         answer = BrowserAnswer(success=True, message="Signed in")
-        return await _signed_in(request, Subject(SubjectKind.ACCOUNT, account.id), answer)
+        return await _signed_in(request, Subject(SubjectKind.ACCOUNT, account.id), answer, account.generation)
     return _tokens(
         await services.refresh.issue(Subject(SubjectKind.ACCOUNT, account.id), generation=account.generation)
     )
@@ -179,7 +179,6 @@ async def logout(request: web.Request) -> web.Response:
             message = "This token ends by itself; `pixlsrve token revoke` ends a script's."
             raise InvalidInput(message, reason="no_session")
         await services.refresh.end(family)
-    await services.revocation.apply()
     return response
 
 
@@ -193,7 +192,7 @@ async def change_password(request: web.Request) -> web.Response:
     account = await services.accounts.change_password(account.id, body.current_password, body.new_password)
     if request.app[keys.CALLERS].credential(request).is_session:
         answer = BrowserAnswer(success=True, message="The password is changed")
-        return await _signed_in(request, Subject(SubjectKind.ACCOUNT, account.id), answer)
+        return await _signed_in(request, Subject(SubjectKind.ACCOUNT, account.id), answer, account.generation)
     return _tokens(
         await services.refresh.issue(Subject(SubjectKind.ACCOUNT, account.id), generation=account.generation)
     )
@@ -213,10 +212,13 @@ async def open_window(request: web.Request) -> web.Response:
     return routing.answer(answer, headers=NO_STORE)
 
 
-async def _signed_in(request: web.Request, subject: Subject, answer: BrowserAnswer) -> web.Response:
+async def _signed_in(
+    request: web.Request, subject: Subject, answer: BrowserAnswer, generation: int | None = None
+) -> web.Response:
     """A new session for a page of ours; scripts never see what it holds (THREATS T28)."""
     response = routing.answer(answer, headers=NO_STORE)
-    cookies.set_session(request, response, await request.app[identity.IDENTITY].sessions.create(subject))
+    value = await request.app[identity.IDENTITY].sessions.create(subject, generation=generation)
+    cookies.set_session(request, response, value)
     return response
 
 
