@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import time
 from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from pathlib import Path
+from typing import NamedTuple
 
 import structlog
 from watchfiles import awatch
@@ -23,6 +25,8 @@ LOOK_EVERY_S = 1.0
 DEBOUNCE_MS = 200
 STEP_MS = 40
 RETRY_S = 60.0
+COMPARE_PAUSE = 20
+"""Folders that can't be watched are left alone so many times as long as comparing them takes."""
 
 Place = tuple[int, int] | None
 Changed = Callable[[Root, set[bytes] | None], None]
@@ -50,52 +54,81 @@ class Watcher:
 
     async def _watch(self, place: Place) -> None:
         """Report changes until another folder, or none, is at the root's path."""
-        stop = asyncio.Event()
+        stop, anew = asyncio.Event(), asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
-            look = tasks.create_task(self._look(place, stop))
+            look = tasks.create_task(self._look(place, stop, anew))
             try:
-                await self._report(stop)
+                await self._report(stop, anew)
             except* WatchfilesRustInternalError:
-                # A file whose name is not UTF-8 has changed, which the watcher can't tell: the whole root is walked.
+                # Something whose name is not UTF-8 came into a watched folder: the whole root is walked, and that
+                # folder is compared from now on.
                 await _either(stop, LOOK_EVERY_S)
-            except* (OSError, RuntimeError, ValueError) as errors:  # ValueError: a root whose name is not UTF-8
+            except* (OSError, RuntimeError) as errors:
                 self._explain(_first_of(errors))
                 await _either(stop, RETRY_S)
             finally:
                 look.cancel()
 
-    async def _look(self, place: Place, stop: asyncio.Event) -> None:
-        """Set `stop` when the root is not the folder that is being watched any more."""
+    async def _look(self, place: Place, stop: asyncio.Event, anew: asyncio.Event) -> None:
+        """Set both events when the root is not the folder that is being watched any more."""
         while await asyncio.to_thread(_place, self._root.path) == place:  # noqa: ASYNC110  # nothing tells of mounts
             await asyncio.sleep(LOOK_EVERY_S)
         stop.set()
+        anew.set()
 
-    async def _report(self, stop: asyncio.Event) -> None:
-        """Turn file events into folders to list again."""
-        root = self._root.path
+    async def _report(self, stop: asyncio.Event, anew: asyncio.Event) -> None:
+        """Turn file events, and differences where there are none, into folders to list again."""
         while not stop.is_set():
-            singly = await asyncio.to_thread(folders_to_watch_singly, root)
-            watch = awatch(
-                *(singly or [root]),
-                watch_filter=None,
-                debounce=DEBOUNCE_MS,
-                step=STEP_MS,
-                stop_event=stop,
-                yield_on_timeout=False,
-                recursive=singly is None,
-            )
-            async with aclosing(watch):
-                async for changes in watch:
-                    paths = [path for _, path in changes]
-                    if any(map(_concerns_much, paths)):
-                        self._changed(self._root, None)
-                    elif found := await asyncio.to_thread(folders_of, root, paths):
-                        self._changed(self._root, found)
-                    if singly is not None and await asyncio.to_thread(_has_new_folder, paths, set(singly)):
-                        break
+            anew.clear()
+            plan = await asyncio.to_thread(plan_watch, self._root.path)
+            async with asyncio.TaskGroup() as tasks:
+                compare = tasks.create_task(self._compare(plan.unwatched, anew))
+                if plan.singly == []:
+                    await anew.wait()
+                else:
+                    await self._follow(plan.singly, anew)
+                compare.cancel()
             if not stop.is_set():
                 # What happens in a new folder before it is watched must not be missed.
                 asyncio.get_running_loop().call_later(LOOK_EVERY_S, self._changed, self._root, None)
+
+    async def _follow(self, singly: list[Path] | None, anew: asyncio.Event) -> None:
+        """Report events until `anew` is set or there is another folder to watch."""
+        root = self._root.path
+        watch = awatch(
+            *([root] if singly is None else singly),
+            watch_filter=None,
+            debounce=DEBOUNCE_MS,
+            step=STEP_MS,
+            stop_event=anew,
+            yield_on_timeout=False,
+            recursive=singly is None,
+        )
+        async with aclosing(watch):
+            async for changes in watch:
+                paths = [path for _, path in changes]
+                if any(map(_concerns_much, paths)):
+                    self._changed(self._root, None)
+                elif found := await asyncio.to_thread(folders_of, root, paths):
+                    self._changed(self._root, found)
+                if singly is not None and await asyncio.to_thread(_has_new_folder, paths, set(singly)):
+                    return
+
+    async def _compare(self, folders: dict[Path, Likeness], anew: asyncio.Event) -> None:
+        """Report the differences in folders that can't be watched; set `anew` when there are other folders in them."""
+        pause_s = LOOK_EVERY_S
+        while folders:
+            await asyncio.sleep(pause_s)
+            begun_s = time.monotonic()
+            now = await asyncio.to_thread(_likenesses, folders)
+            pause_s = max(LOOK_EVERY_S, COMPARE_PAUSE * (time.monotonic() - begun_s))
+            different = [folder for folder in folders if now[folder] != folders[folder]]
+            if different:
+                self._changed(self._root, {_relative(self._root.path, folder) for folder in different})
+            if any(now[folder].folders != folders[folder].folders for folder in different):
+                anew.set()
+                return
+            folders = now
 
     def _explain(self, error: Exception) -> None:
         """Say why changes are not seen at once, and what to do."""
@@ -120,18 +153,37 @@ async def _either(stop: asyncio.Event, seconds: float) -> None:
         return
 
 
-def folders_to_watch_singly(root: Path) -> list[Path] | None:
-    """The folders of a tree that can't be watched as a whole; None for an ordinary tree.
+class Likeness(NamedTuple):
+    """What a folder looked like: hashes of its sub-folders, and of all that is in it."""
+
+    folders: int
+    entries: int
+
+
+class Plan(NamedTuple):
+    """How to notice changes below a root."""
+
+    singly: list[Path] | None
+    """The folders to watch one by one; None where the tree can be watched as a whole."""
+    unwatched: dict[Path, Likeness]
+    """The folders to compare instead."""
+
+
+def plan_watch(root: Path) -> Plan:
+    """Watch an ordinary tree as a whole, any other folder by folder.
 
     The watcher follows links to folders, out of the library and round in loops, and gives up on a tree with a folder
-    that it may not read (where it is told to ignore that, it ignores having no watches left as well).
+    that it may not read (where it is told to ignore that, it ignores having no watches left as well). And it fails at
+    whatever happens to a name that is not UTF-8, even at our own reading of it: folders with such names are compared.
     """
-    found, pending, is_ordinary = [], [root], True
+    watched, unwatched, pending, is_ordinary = list[Path](), dict[Path, Likeness](), [root], True
     while pending:
         folder = pending.pop()
+        is_utf8 = _is_text(str(folder))
         try:
             with os.scandir(folder) as entries:
                 for entry in entries:
+                    is_utf8 = is_utf8 and _is_text(entry.name)
                     if entry.is_symlink():
                         is_ordinary = is_ordinary and not entry.is_dir()
                     elif entry.is_dir(follow_symlinks=False):
@@ -141,9 +193,39 @@ def folders_to_watch_singly(root: Path) -> list[Path] | None:
         except OSError:
             continue
         else:
-            if _is_text(str(folder)) and (folder == root or not is_hidden(folder.name)):
-                found.append(folder)
-    return None if is_ordinary or not found else found
+            is_ordinary = is_ordinary and is_utf8
+            if folder != root and is_hidden(folder.name):
+                continue
+            if is_utf8:
+                watched.append(folder)
+            else:
+                unwatched[folder] = likeness(folder)
+    return Plan(None if is_ordinary or not (watched or unwatched) else watched, unwatched)
+
+
+def likeness(folder: Path) -> Likeness:
+    """What `folder` looks like now; of a folder that can't be read, nothing."""
+    folders, others = set[str](), set[tuple[str, int, int, int]]()
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.add(entry.name)
+                elif not is_hidden(entry.name) or entry.name in {IGNORE_FILE, NOMEDIA}:
+                    status = entry.stat(follow_symlinks=False)
+                    others.add((entry.name, status.st_ino, status.st_size, status.st_mtime_ns))
+    except OSError:
+        pass
+    return Likeness(hash(frozenset(folders)), hash((frozenset(folders), frozenset(others))))
+
+
+def _likenesses(folders: Iterable[Path]) -> dict[Path, Likeness]:
+    return {folder: likeness(folder) for folder in folders}
+
+
+def _relative(root: Path, folder: Path) -> bytes:
+    """A folder's path below the root as the index has it."""
+    return b"" if folder == root else os.fsencode(folder.relative_to(root))
 
 
 def _is_text(path: str) -> bool:
