@@ -204,7 +204,8 @@ class _Start:
         self._library = Library(self._index_db, version)
         self._thumbnails = ThumbnailCache(self._index_db, self._thumbnails_db, version, self._indexer.ensure_content)
         self._conversions = Conversions(self._roots, pool)
-        places.when_there = self._indexer.name_places
+        self._indexer.progress.are_names_coming = True
+        places.when_there, places.when_late = self._indexer.name_places, self._indexer.expect_no_names
         await self._serve("workers", pool)
         await self._serve("places", places)
         await self._serve("indexer", self._indexer)
@@ -308,11 +309,12 @@ class _Start:
 class PlaceNames:
     """Names from the places file; none until it is there (the first start from source builds it).
 
-    `when_there` is awaited once the names are there.
+    `when_there` is awaited once the names are there, `when_late` called when they will not be there for long.
     """
 
     def __init__(self, data_dir: Path) -> None:
         self.when_there: Callable[[], Awaitable[None]] | None = None
+        self.when_late: Callable[[], None] | None = None
         self._data_dir = data_dir
         self._places: Places | None = None
 
@@ -327,6 +329,8 @@ class PlaceNames:
                 places = Places(await _unhurried(lambda: ensure_places(self._data_dir)))
             except StorageError as error:
                 log.warning("photos are found without their places", cause=error.message, retry_in_s=PLACES_RETRY_S)
+                if self.when_late is not None:
+                    self.when_late()
                 await asyncio.sleep(PLACES_RETRY_S)
                 continue
             try:

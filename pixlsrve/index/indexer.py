@@ -96,6 +96,7 @@ class Indexer:
     async def run(self) -> None:
         """Scan, watch and read until cancelled."""
         self._request(full=False, accept_removals=False)
+        self.progress.has_unnamed = bool(await stages.unnamed(self._context.index, 0, 1))
         await self._pipeline.reopen_all_lost()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._pipeline.run(), name="pipeline")
@@ -231,7 +232,20 @@ class Indexer:
             await self._pipeline.ensure(asset_id)
 
     async def name_places(self) -> None:
-        """Name the positions that were read before the names were there (the first start builds them)."""
+        """Name the positions that were read before the names were there (the first start builds them).
+
+        Nothing counts as done until then, where `progress.are_names_coming` says that they are expected.
+        """
+        try:
+            await self._name_places()
+        finally:
+            self.progress.are_names_coming = False
+
+    def expect_no_names(self) -> None:
+        """The names of places could not be made: nothing waits for them."""
+        self.progress.are_names_coming = False
+
+    async def _name_places(self) -> None:
         index, after_id = self._context.index, 0
         while rows := await stages.unnamed(index, after_id, 500):
             after_id = rows[-1][0]

@@ -148,6 +148,8 @@ class Pipeline:
             async with opened(self._context.roots, rows) as files:
                 found = await self._facts_of(rows, files, interactive=interactive)
             if found:
+                if any(isinstance(facts, Facts) and facts.latitude is not None for _, facts in found):
+                    self._progress.has_unnamed = True
                 await self._patiently(lambda: self._results.put_headers(found))
         finally:
             done()

@@ -16,6 +16,8 @@ class Stage(StrEnum):
     LISTING = "listing"
     READING = "reading"
     DECODING = "decoding"
+    NAMING = "naming"
+    """Positions wait for the names of places, which the first start makes."""
 
 
 class IndexStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +81,10 @@ class Progress:
         self.quarantined = 0
         self.photos_indexed = 0
         self.last_completed_us: int | None = None
+        self.are_names_coming = False
+        """Whether the names of places are being made, so that positions can't be named yet."""
+        self.has_unnamed = False
+        """Whether a position was read that may have to be named later."""
         self.reading_pace = Pace()
         self.decoding_pace = Pace()
 
@@ -105,7 +111,11 @@ class Progress:
     @property
     def in_progress(self) -> bool:
         """Whether anything is left to do."""
-        return self.is_listing or self.unread > 0 or self.undecoded > 0
+        return self.is_listing or self.unread > 0 or self.undecoded > 0 or self._is_naming
+
+    @property
+    def _is_naming(self) -> bool:
+        return self.are_names_coming and self.has_unnamed
 
     def status(self) -> IndexStatus:
         """The snapshot."""
@@ -116,7 +126,8 @@ class Progress:
         elif self.undecoded > 0:
             stage, done, total = Stage.DECODING, self.decoded, self.decoded + self.undecoded
         else:
-            stage, done, total = Stage.IDLE, self.photos_indexed, self.photos_indexed
+            stage = Stage.NAMING if self._is_naming else Stage.IDLE
+            done = total = self.photos_indexed
         return IndexStatus(
             in_progress=self.in_progress,
             stage=stage,
