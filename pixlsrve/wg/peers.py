@@ -56,11 +56,14 @@ class Peers:
 
     async def fit(self) -> None:
         """Give peers that the setting's network has no room for another address, as far as there are any."""
+        last = addresses.last_number(self._network)
+        if all(peer.host_number <= last for peer in await rows.find_all(self._state)):
+            return
         async with self._state.transaction() as transaction:
             found = await rows.find_all(transaction)
             taken = {peer.host_number for peer in found}
             for peer in found:
-                if peer.host_number > addresses.last_number(self._network):
+                if peer.host_number > last:
                     with contextlib.suppress(Unavailable):
                         number = addresses.lowest_free(self._network, taken)
                         taken.add(number)
