@@ -34,7 +34,7 @@ def test_version_loads_nothing_heavy() -> None:
     assert done.stdout.splitlines()[-1] == "set()"
 
 
-@pytest.mark.parametrize("name", [*cli.list_commands(None), "token list", "token revoke"])  # type: ignore[arg-type]
+@pytest.mark.parametrize("name", [*cli.list_commands(None), "token list", "token revoke", "user add", "user list"])  # type: ignore[arg-type]
 def test_every_command_has_help_with_an_example(name: str) -> None:
     """--help explains, and shows a line to copy."""
     done = _run(*name.split(), "--help")
@@ -43,7 +43,10 @@ def test_every_command_has_help_with_an_example(name: str) -> None:
     assert "pixlsrve " in done.stdout.split("Example:")[1]
 
 
-@pytest.mark.parametrize("arguments", [["status"], ["scan"], ["token"], ["token", "list"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["status"], ["scan"], ["token"], ["token", "list"], ["pair"], ["devices"], ["revoke", "1"], ["user", "list"]],
+)
 def test_command_without_a_daemon_exits_with_3(tmp_path: Path, arguments: list[str]) -> None:
     """Where no daemon runs the command says so, and what to do."""
     done = _run(arguments[0], "--data-dir", str(tmp_path), *arguments[1:])

@@ -169,6 +169,7 @@ def test_signing_in_and_out(daemon: Daemon, visit: Visit) -> None:
     """Name and password give a cookie that scripts can't read; a wrong password is told; signing out ends it."""
     _add_user(daemon, "anna")
     page = visit.go("/")
+    expect(page.get_by_role("link", name="change that")).to_be_visible()
     page.get_by_role("link", name="Sign in").click()
     page.get_by_label("Name", exact=True).fill("anna")
     page.get_by_label("Password").fill("wrong password")

@@ -1,10 +1,17 @@
-// The start page: whether this browser is signed in, and the way out.
+// The start page: whether this browser is signed in, the way out, and the way to HTTPS.
 import { ask, element, sentence, showHost } from "/static/common.js";
 
 async function look() {
   const { ok } = await ask("/api/v1/devices");
   element("inside").hidden = !ok;
   element("outside").hidden = ok;
+}
+
+/** Offer the way to HTTPS where this is not it, and where the host has an authority of its own to trust. */
+async function offerEncryption() {
+  if (location.protocol === "https:") return;
+  const answer = await fetch("/ca", { method: "HEAD" }).catch(() => null);
+  element("encrypt").hidden = !answer?.ok;
 }
 
 element("leave").addEventListener("click", async () => {
@@ -15,3 +22,4 @@ element("leave").addEventListener("click", async () => {
 
 showHost();
 look();
+offerEncryption();
