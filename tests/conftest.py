@@ -13,6 +13,7 @@ ALLOWED = (
     "root may read and write everything",
     "PIXLSRVE_TEST_MEDIA does not name",
     "mounting is not possible here",
+    "network namespaces are not possible here",
     "no IPv6 here",
     "openat2 does not exist or is filtered away here",
     "this kernel lacks a part",

@@ -25,6 +25,8 @@ import pytest
 START_LIMIT_S = 60.0
 STOP_LIMIT_S = 60.0
 COMMAND = [sys.executable, "-m", "pixlsrve"]
+QUIET = {"PIXLSRVE_MDNS__ENABLED": "false"}
+"""Nothing is announced on the network of whoever runs the tests."""
 
 
 class Daemon:
@@ -162,7 +164,7 @@ class Daemon:
 
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PIXLSRVE_")}
-        return {**kept, "HOME": str(self.data_dir), "XDG_CONFIG_HOME": str(self.data_dir), **self.env}
+        return {**kept, "HOME": str(self.data_dir), "XDG_CONFIG_HOME": str(self.data_dir), **QUIET, **self.env}
 
     def _note(self, line: str | None) -> None:
         if line is not None:

@@ -19,7 +19,7 @@ import pytest
 SERVICE = "_pixlsrve._tcp"
 LIMIT_S = 45.0
 """For a busy machine; nothing is asserted about times."""
-NEEDED = ("ip", "avahi-daemon", "avahi-browse", "dbus-daemon", "stdbuf", "mount")
+NEEDED = ("ip", "avahi-daemon", "avahi-browse", "avahi-resolve", "curl", "dbus-daemon", "mount", "stdbuf", "sysctl")
 REPOSITORY = Path(__file__).parents[2]
 _BUS = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
@@ -43,15 +43,15 @@ enable-wide-area=no
 def why_not() -> str:
     """Why these tests can't run here; empty where they can."""
     if sys.platform != "linux":
-        return "NETWORK TESTS DO NOT RUN: network namespaces are Linux's"
+        return "network namespaces are not possible here: NETWORK TESTS DO NOT RUN, they are Linux's"
     if os.geteuid() != 0:
-        return "NETWORK TESTS DO NOT RUN: they need root to make network namespaces"
+        return "network namespaces are not possible here: NETWORK TESTS DO NOT RUN, they need root"
     missing = [name for name in NEEDED if shutil.which(name) is None]
     if missing:
         return f"NETWORK TESTS DO NOT RUN: install {', '.join(missing)} (docs/development.md)"
     name = f"px-try-{os.getpid()}"
     if subprocess.run(["ip", "netns", "add", name], capture_output=True, check=False).returncode != 0:
-        return "network namespaces are not possible here"
+        return "network namespaces are not possible here: NETWORK TESTS DO NOT RUN"
     subprocess.run(["ip", "netns", "delete", name], capture_output=True, check=True)
     return ""
 
@@ -222,6 +222,12 @@ class Avahi:
         process = self._lan.start(self._namespace, "avahi-browse", "-rpt", SERVICE, env=self._env)
         out, _ = process.communicate(timeout=LIMIT_S)
         return [line.split(";") for line in out.splitlines() if line.startswith("=")]
+
+    def resolve(self, name: str, family: int = 4) -> str:
+        """The address that a name in .local has, by `avahi-resolve`."""
+        process = self._lan.start(self._namespace, "avahi-resolve", f"-{family}", "-n", name, env=self._env)
+        out, _ = process.communicate(timeout=LIMIT_S)
+        return out.split()[-1]
 
     def ask_until(self, wanted: Callable[[list[list[str]]], bool]) -> list[list[str]]:
         """The first answer that is wanted; fails when none comes."""
