@@ -122,7 +122,9 @@ class _Start:
             parts.ports["https"] = self._https.port
         advertiser = self._make_advertiser(server)
         await self._start_control(parts, advertiser)
-        await self._serve("state copies", upkeep.StateCopies(config.data_path, self._report))
+        copies = upkeep.StateCopies(config.data_path, self._report)
+        self._identity.revocation.on_change(copies.hasten)
+        await self._serve("state copies", copies)
         await self._serve("database check", upkeep.BackgroundCheck(self._prepared.unchecked, self._report))
         await self._serve("mdns", advertiser)  # last, and so withdrawn first: what is announced answers
         return parts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -23,13 +24,21 @@ EVERY_S = 3_600.0
 
 
 class StateCopies:
-    """Copies the state to `DATA_DIR/backup/state.db`: at the start, then each hour in which it changed."""
+    """Copies the state to `DATA_DIR/backup/state.db`: at the start, then each hour in which it changed.
+
+    `hasten` copies at once: a revocation must not be undone by going back to an older copy (THREATS T8).
+    """
 
     def __init__(self, data_dir: Path, report: Callable[[DatabaseDamaged], None]) -> None:
         self._report = report
         self._path = data_dir / STATE
         self._copy = data_dir / COPY_FOLDER / STATE
         self._copied: tuple[tuple[int, int], ...] = ()
+        self._wake = asyncio.Event()
+
+    async def hasten(self) -> None:
+        """Copy as soon as what is being written is written."""
+        self._wake.set()
 
     async def run(self) -> None:
         """Copy until cancelled; a disk without room for the copy is reported, and tried again in an hour."""
@@ -40,7 +49,9 @@ class StateCopies:
                 self._report(DatabaseDamaged(self._path, "its copy is not sound"))
             except (OSError, sqlite3.Error, StorageError) as error:
                 log.warning("the state could not be copied", error=str(error), retry_in_s=EVERY_S)
-            await asyncio.sleep(EVERY_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), EVERY_S)
+            self._wake.clear()
 
     def copy_if_changed(self) -> bool:
         """Copy when the files differ from those copied last; whether it did. Raises DatabaseDamaged, OSError."""

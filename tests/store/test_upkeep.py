@@ -45,6 +45,24 @@ async def test_state_is_copied_when_it_has_changed(state: Database, tmp_path: Pa
         assert await meta.load_number(copied, "x", 0) == 5
 
 
+async def test_a_change_of_rights_is_in_the_copy_at_once(state: Database, tmp_path: Path) -> None:
+    """A revocation is copied without waiting for the hour, so that going back to the copy can't undo it (T8)."""
+    copies = StateCopies(tmp_path, lambda error: pytest.fail(error.message))
+    copy = tmp_path / "backup" / "state.db"
+
+    async def copied() -> int:
+        async with Database.open(copy, durability="FULL") as database:
+            return await meta.load_number(database, "x", 0)
+
+    async with running("copies", copies), asyncio.timeout(60):
+        while not copy.exists():
+            await asyncio.sleep(0.01)
+        await meta.save_number(state, "x", 5)
+        await copies.hasten()
+        while await copied() != 5:
+            await asyncio.sleep(0.01)
+
+
 async def test_event_numbers_are_never_given_twice(state: Database) -> None:
     """A process that ends without notice at any moment leaves numbers that the next one does not use again."""
     first = await EventNumbers.load(state)
