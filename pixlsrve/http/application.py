@@ -11,10 +11,11 @@ from pixlsrve.config import Config
 from pixlsrve.events import EventBus
 from pixlsrve.http import docs_page, keys, openapi
 from pixlsrve.http.credentials import Authenticator, Callers, Sessions, Tickets
+from pixlsrve.http.express import Express
 from pixlsrve.http.hosts import Hosts
 from pixlsrve.http.limits import RateLimiter, parse_networks
 from pixlsrve.http.metrics import Tally, new_registry
-from pixlsrve.http.middleware import Gate, add_headers
+from pixlsrve.http.middleware import ALWAYS, Gate, add_headers
 from pixlsrve.http.origins import Origins
 from pixlsrve.http.peers import Peers
 from pixlsrve.http.push import Hub
@@ -44,10 +45,11 @@ def build(
     origins = Origins(peers)
     callers = Callers(authenticator, sessions, origins)
     running = Running(callers)
+    limiter, hosts = RateLimiter(config.rate_limits), hosts or Hosts(known_hosts(config))
     gate = Gate(
         callers=callers,
-        limiter=RateLimiter(config.rate_limits),
-        hosts=hosts or Hosts(known_hosts(config)),
+        limiter=limiter,
+        hosts=hosts,
         peers=peers,
         origins=origins,
         tickets=tickets,
@@ -68,6 +70,15 @@ def build(
     for route in routes:
         _add(app, route, gate.guard(route))
     app.router.add_route("*", "/{path:.*}", gate.guard_rest())
+    app[keys.EXPRESS] = Express(
+        app,
+        authenticate=authenticator.authenticate,
+        limiter=limiter,
+        hosts=hosts,
+        tally=tally,
+        new_id=gate.new_id,
+        always="".join(f"{name}: {value}\r\n" for name, value in ALWAYS.items()),
+    )
     return app
 
 

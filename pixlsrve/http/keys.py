@@ -15,6 +15,7 @@ from pixlsrve.model import Principal
 
 if TYPE_CHECKING:
     from pixlsrve.http.credentials import Callers, Credential, Tickets
+    from pixlsrve.http.express import Express
     from pixlsrve.http.https import Https
     from pixlsrve.http.origins import Origins
     from pixlsrve.http.peers import Peers
@@ -59,6 +60,9 @@ ORIGINS: web.AppKey[Origins] = web.AppKey("origins", object)  # type: ignore[arg
 
 HTTPS: web.AppKey[Https] = web.AppKey("https", object)  # type: ignore[arg-type]  # Https; it would import us
 """The HTTPS listener; absent where nobody set one up."""
+
+EXPRESS: web.AppKey[Express] = web.AppKey("express", object)  # type: ignore[arg-type]  # Express; it would import us
+"""The short way for cached thumbnails."""
 
 HUB: web.AppKey[Hub] = web.AppKey("hub", object)  # type: ignore[arg-type]  # the Hub; it imports us
 """The open websockets."""

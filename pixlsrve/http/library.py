@@ -63,6 +63,9 @@ class WireguardStatus(msgspec.Struct, frozen=True, kw_only=True):
 LIBRARY = web.AppKey("library", Library)
 """Questions about the index."""
 
+YEAR = "max-age=31536000"
+"""How long a thumbnail may be kept: its address changes with it."""
+
 THUMBNAILS = web.AppKey("thumbnails", ThumbnailCache)
 """Thumbnails by asset."""
 

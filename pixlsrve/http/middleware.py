@@ -32,7 +32,7 @@ _NO_ROUTE = "(none)"
 _AT_ONCE_BYTES = 64 * 1024
 _PAGE_POLICY = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 """Of pages that bring no stricter one."""
-_ALWAYS = CIMultiDict(
+ALWAYS = CIMultiDict(
     {
         "Server": "pixlsrve",
         "X-Content-Type-Options": "nosniff",
@@ -40,6 +40,7 @@ _ALWAYS = CIMultiDict(
         "Cross-Origin-Resource-Policy": "same-origin",
     }
 )
+"""The fields of every answer."""
 
 
 class _Checks:
@@ -114,6 +115,10 @@ class Gate:
 
         return guarded
 
+    def new_id(self) -> str:
+        """The number of one more request."""
+        return f"{next(self._numbers):x}"
+
     def guard_rest(self) -> Handler:
         """The handler of every request that no route answers."""
 
@@ -167,7 +172,7 @@ class Gate:
 
         `request.host` is the request target's where that names one (RFC 9112 §3.2.2).
         """
-        request[keys.REQUEST_ID] = f"{next(self._numbers):x}"
+        request[keys.REQUEST_ID] = self.new_id()
         if len(request.headers.getall(hdrs.HOST, ())) != 1:
             self._count(request, rate, self._address(request))
             raise InvalidInput("A request needs exactly one Host header.", reason="bad_host")
@@ -280,7 +285,7 @@ def _explain(request: web.Request, error: Exception) -> failures.Failure | None:
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """What every answer carries; runs as each answer is prepared, so that streams and websockets have it too."""
     headers = response.headers
-    headers.update(_ALWAYS)
+    headers.update(ALWAYS)
     if headers.get(hdrs.CONTENT_TYPE, "").startswith("text/html"):
         headers.setdefault("Content-Security-Policy", _PAGE_POLICY)
     request_id = request.get(keys.REQUEST_ID)

@@ -18,6 +18,7 @@ from aiohttp.web_protocol import RequestHandler
 
 from pixlsrve.errors import StartError
 from pixlsrve.http import failures, keys
+from pixlsrve.http.express import Express, is_complete
 from pixlsrve.http.guard import Entry, Guard, Limits, cut
 from pixlsrve.http.limits import Network
 
@@ -37,10 +38,15 @@ class Protocol(RequestHandler):
     Answers what is no HTTP request in our words, without a trace of the program.
     """
 
-    __slots__ = ("_entry", "_guard", "_received")
+    __slots__ = ("_entry", "_express", "_guard", "_is_between", "_received")
 
-    def __init__(self, manager: web.Server, guard: Guard, entry: Entry | None = None, **options: Any) -> None:
+    def __init__(
+        self, manager: web.Server, guard: Guard, express: Express | None, entry: Entry | None = None, **options: Any
+    ) -> None:
         super().__init__(manager, **options)
+        self._express = express
+        # Whether the framework's parser certainly stands before a request and not within one.
+        self._is_between = True
         self._guard = guard
         self._entry = entry
         self._received = 0
@@ -66,6 +72,10 @@ class Protocol(RequestHandler):
         """Parse, and note how far the request has come."""
         requests = self._request_count
         self._received += len(data)
+        if self._is_between and self._express is not None:
+            if self._has_answered(data, self._express):
+                return
+            self._is_between = is_complete(data)
         super().data_received(data)
         entry = self._entry
         if entry is None:
@@ -74,6 +84,24 @@ class Protocol(RequestHandler):
             self._guard.note_request(entry)
         elif data and self.is_waiting():
             self._guard.note_part_of_header(entry)
+
+    def _has_answered(self, data: bytes, express: Express) -> bool:
+        """Answer at once what can be; False leaves the request, of which nothing was used, to the framework."""
+        transport, entry = self.transport, self._entry
+        if self._keepalive_handle is None:
+            return False  # the framework begins each connection, and its clock for idle ones
+        # Neither before the answers to earlier requests, nor for a client that does not take what it gets (T29).
+        if transport is None or entry is None or self._close or self._force_close or not self.is_waiting():
+            return False
+        if transport.is_closing() or transport.get_write_buffer_size():
+            return False
+        answer = express.answer(data)
+        if answer is None:
+            return False
+        transport.write(answer)
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        self._guard.note_request(entry)
+        return True
 
     def is_waiting(self) -> bool:
         """Whether it waits for a request."""
@@ -223,10 +251,11 @@ class _TlsSite(web.SockSite):
 class _Server(web.Server):
     """The framework's factory of connections, making ours."""
 
-    def __init__(self, made: web.Server, guard: Guard, **options: Any) -> None:
+    def __init__(self, made: web.Server, guard: Guard, express: Express | None, **options: Any) -> None:
         super().__init__(made.request_handler, request_factory=made.request_factory, **options)
         self.guard = guard
         self.count_malformed: Callable[[str], Mapping[str, str]] = lambda _: {}
+        self._express = express
         self._options = options
 
     def __call__(self) -> RequestHandler:
@@ -234,7 +263,7 @@ class _Server(web.Server):
 
     def connection(self, entry: Entry | None = None) -> Protocol:
         """A new connection; `entry` is the guard's note where there is one."""
-        return Protocol(self, self.guard, entry, **self._options)
+        return Protocol(self, self.guard, self._express, entry, **self._options)
 
 
 class _Runner(web.AppRunner):
@@ -246,7 +275,7 @@ class _Runner(web.AppRunner):
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
-        server = _Server(made, self._guard, loop=asyncio.get_running_loop(), **self._kwargs)
+        server = _Server(made, self._guard, self.app.get(keys.EXPRESS), loop=asyncio.get_running_loop(), **self._kwargs)
         server.count_malformed = self.app.get(keys.COUNT_MALFORMED, server.count_malformed)
         return server
 

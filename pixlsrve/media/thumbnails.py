@@ -70,14 +70,23 @@ class ThumbnailCache:
         too long or the root is offline.
         """
         side_px = SIDES_PX[size]
-        if self._contents_version == self._version.value:
-            known = self._contents.get(asset_id)
-            if known is not None and (viewer is None or known[0] in viewer):
-                thumbnail = self._held.get((known[1], side_px))
-                if thumbnail is not None:
-                    self._held.move_to_end((known[1], side_px))
-                    return thumbnail
+        thumbnail = self.held(asset_id, side_px, viewer=viewer)
+        if thumbnail is not None:
+            return thumbnail
         return await self._look_up(asset_id, side_px, viewer)
+
+    def held(self, asset_id: str, side_px: int, *, viewer: Viewer) -> Thumbnail | None:
+        """The thumbnail where it is in memory, and certainly still the right one."""
+        if self._contents_version != self._version.value:
+            return None
+        known = self._contents.get(asset_id)
+        if known is None or (viewer is not None and known[0] not in viewer):
+            return None
+        key = (known[1], side_px)
+        thumbnail = self._held.get(key)
+        if thumbnail is not None:
+            self._held.move_to_end(key)
+        return thumbnail
 
     async def _look_up(self, asset_id: str, side_px: int, viewer: Viewer) -> Thumbnail:
         """The way without memory: index, thumbnails database, and making it."""

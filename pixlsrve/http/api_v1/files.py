@@ -17,7 +17,6 @@ from pixlsrve.media.originals import display_name
 from pixlsrve.media.thumbnails import parse_size
 from pixlsrve.store.assets import Asset, Original
 
-YEAR = "max-age=31536000"
 REVALIDATE = "private, no-cache"
 UNKNOWN = "application/octet-stream"
 
@@ -45,7 +44,7 @@ async def get_thumbnail(request: web.Request) -> web.Response:
     )
     scope = app[library.THUMBNAIL_CACHING] if is_direct(request) else "private"
     return content.send_bytes(
-        request, thumbnail.jpeg, etag=thumbnail.etag, mime="image/jpeg", cache_control=f"{scope}, {YEAR}"
+        request, thumbnail.jpeg, etag=thumbnail.etag, mime="image/jpeg", cache_control=f"{scope}, {library.YEAR}"
     )
 
 
@@ -137,7 +136,7 @@ ROUTES: tuple[Route, ...] = (
         rate=Rate.PHOTOS,
         summary="The original file, or a JPEG of it; ranges are understood.",
         query=FullQuery,
-        content_type="application/octet-stream",
+        content_type="*/*",
         errors=(404, 412, 416, 503),
     ),
     Route(
@@ -147,7 +146,7 @@ ROUTES: tuple[Route, ...] = (
         access=Access.MEMBER,
         rate=Rate.PHOTOS,
         summary="The moving part of a live or motion photo; ranges are understood.",
-        content_type="video/quicktime",
+        content_type="video/*",
         errors=(404, 412, 416, 503),
     ),
 )
