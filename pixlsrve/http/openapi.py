@@ -109,7 +109,12 @@ def _tag(path: str) -> str:
 
 def _path_parameters(route: Route) -> list[Document]:
     return [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string", "format": "uuid"} if name == "id" else {"type": "string"},
+        }
         for name in _VARIABLE.findall(route.path)
     ]
 

@@ -8,6 +8,8 @@ import hashlib
 import pytest
 import yarl
 
+from pixlsrve.http import openapi
+from pixlsrve.http.api_v1.routes import ROUTES
 from pixlsrve.model import Kind, RootState
 from tests.library import jpeg
 from tests.library_api import Api
@@ -225,3 +227,11 @@ async def test_paths_in_place_of_ids_are_path_traversal(api: Api) -> None:
         async with api.client.get(yarl.URL(api.base + path, encoded=True), headers=headers) as answer:
             assert answer.status == 400
             assert (await answer.json())["error"]["code"] == "PATH_TRAVERSAL"
+
+
+def test_description_says_what_files_are() -> None:
+    """The description promises no media type that originals don't have, and ids as UUIDs."""
+    paths = openapi.document(ROUTES)["paths"]
+    assert list(paths["/api/v1/photos/{id}/full"]["get"]["responses"]["200"]["content"]) == ["*/*"]
+    assert list(paths["/api/v1/photos/{id}/live"]["get"]["responses"]["200"]["content"]) == ["video/*"]
+    assert paths["/api/v1/photos/{id}"]["get"]["parameters"][0]["schema"] == {"type": "string", "format": "uuid"}
