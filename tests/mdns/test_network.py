@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.mdns.host import HOST_ID
-from tests.mdns.lan import Lan, lan_in, require
+from tests.mdns.lan import Lan, Lines, lan_in, require
 
 require()
 
@@ -182,3 +183,26 @@ def test_only_where_http_listens(lan: Lan) -> None:
     lan.advertise(host, "attic", HOST_ID, "192.0.2.30")
     rows = witness.ask_until(lambda rows: bool(rows))
     assert _addresses(rows) == {"192.0.2.30"}
+
+
+def _memory_mb(pid: int) -> float:
+    lines = Path(f"/proc/{pid}/status").read_text("ascii").splitlines()
+    return next(int(line.split()[1]) / 1_000 for line in lines if line.startswith("VmRSS:"))
+
+
+def test_hostile_packets(lan: Lan) -> None:
+    """T34: malformed packets, 800,000 records, questions and lies about the name cost little memory and end nothing."""
+    host, evil = lan.host("host", "192.0.2.10/24"), lan.host("evil", "192.0.2.66/24")
+    witness = lan.avahi(lan.host("eyes", "192.0.2.20/24"))
+    attic = lan.advertise(host, "attic")
+    assert attic.name() == "attic"
+    before = _memory_mb(attic.process.pid)
+    flood = lan.start(evil, sys.executable, "-m", "tests.mdns.flood", "192.0.2.66", "20000")
+    Lines(flood.stdout).wait(lambda line: line == "sent\n")
+    rows = witness.ask_until(lambda rows: bool(rows))
+    assert _addresses(rows) == {"192.0.2.10"}
+    lies = lan.start(evil, sys.executable, "-m", "tests.mdns.flood", "192.0.2.66", "20", "attic")
+    Lines(lies.stdout).wait(lambda line: line == "sent\n")
+    assert attic.name() == "attic (2)"
+    assert _memory_mb(attic.process.pid) - before < 64
+    assert attic.stop() == 0
