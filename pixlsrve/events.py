@@ -14,6 +14,11 @@ import msgspec
 
 from pixlsrve.model import Principal, Role
 
+ENVELOPE_BYTES = 100
+"""What an event takes beside its data: number, type, time."""
+QUEUE_BYTES = 256 * 1024
+"""What may wait for one listener (THREATS T30)."""
+
 
 class EventType(StrEnum):
     """The types of `GET /api/v1/ws` (DESIGN section 4)."""
@@ -54,22 +59,29 @@ class Event(msgspec.Struct, frozen=True):
 
 
 class Subscription:
-    """One listener's queue, at most `size` events; a listener that falls further behind is marked `is_overrun`."""
+    """One listener's queue, at most `size` events of `size_bytes` together; who falls further behind is `is_overrun`.
 
-    def __init__(self, size: int) -> None:
-        self._queue: asyncio.Queue[Event] = asyncio.Queue(size)
+    An event's size is that of its data as JSON, and some for the rest.
+    """
+
+    def __init__(self, size: int, size_bytes: int) -> None:
+        self._queue: asyncio.Queue[tuple[Event, int]] = asyncio.Queue(size)
+        self._left_bytes = size_bytes
         self.is_overrun = False
 
-    def offer(self, event: Event) -> None:
+    def offer(self, event: Event, size_bytes: int) -> None:
         """Queue `event`, or mark the subscription as overrun when it is full."""
-        try:
-            self._queue.put_nowait(event)
-        except asyncio.QueueFull:
+        if size_bytes > self._left_bytes or self._queue.full():
             self.is_overrun = True
+            return
+        self._left_bytes -= size_bytes
+        self._queue.put_nowait((event, size_bytes))
 
     async def get(self) -> Event:
         """The next event; waits for it."""
-        return await self._queue.get()
+        event, size_bytes = await self._queue.get()
+        self._left_bytes += size_bytes
+        return event
 
 
 class EventBus:
@@ -110,8 +122,10 @@ class EventBus:
         event = Event(self._next_seq, type_, time.time_ns() // 1_000, data, root_id, audience)
         self._next_seq += 1
         self._history.append(event)
-        for subscription in self._subscriptions:
-            subscription.offer(event)
+        if self._subscriptions:
+            size_bytes = len(msgspec.json.encode(data)) + ENVELOPE_BYTES
+            for subscription in self._subscriptions:
+                subscription.offer(event, size_bytes)
         return event
 
     def since(self, seq: int) -> list[Event] | None:
@@ -123,9 +137,9 @@ class EventBus:
         return [event for event in self._history if event.seq > seq]
 
     @contextmanager
-    def subscribe(self, size: int = 1_000) -> Iterator[Subscription]:
+    def subscribe(self, size: int = 1_000, size_bytes: int = QUEUE_BYTES) -> Iterator[Subscription]:
         """A subscription for the length of the block."""
-        subscription = Subscription(size)
+        subscription = Subscription(size, size_bytes)
         self._subscriptions.add(subscription)
         try:
             yield subscription

@@ -69,7 +69,11 @@ def build(
     app[keys.DOCS] = docs_page.render(document)
     for route in routes:
         _add(app, route, gate.guard(route))
-    app.router.add_route("*", "/{path:.*}", gate.guard_rest())
+    rest = gate.guard_rest()
+    app.router.add_route("*", "/{path:.*}", rest)
+    whole = _WholeServer("/")
+    app.router.register_resource(whole)
+    whole.add_route("*", rest)
     app[keys.EXPRESS] = Express(
         app,
         authenticate=authenticator.authenticate,
@@ -80,6 +84,13 @@ def build(
         always="".join(f"{name}: {value}\r\n" for name, value in ALWAYS.items()),
     )
     return app
+
+
+class _WholeServer(web.PlainResource):
+    """The request target `*` (RFC 9112 §3.2.4), which the framework's paths, all beginning with a slash, leave out."""
+
+    def _match(self, path: str) -> dict[str, str] | None:
+        return {} if path == "*" else None
 
 
 def known_hosts(config: Config) -> list[str]:

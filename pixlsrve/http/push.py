@@ -19,7 +19,7 @@ from pixlsrve.http.times import now_us, rfc3339
 
 PING_PAUSE_S = 25.0
 QUEUE_EVENTS = 512
-"""Events that wait for a slow reader, of some 200 bytes each; one more, and it is cut off to come back with `since`."""
+"""Events that wait for a slow reader, of 256 KiB together; one more, and it is cut off to come back with `since`."""
 MESSAGE_MAX_BYTES = 64 * 1024
 SEND_LIMIT_S = 10.0
 CLOSE_LIMIT_S = 2.0

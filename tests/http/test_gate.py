@@ -415,3 +415,12 @@ async def test_failure_in_a_stream_cuts_the_connection(service: Any) -> None:
     assert answer.endswith(b"\r\n\r\nhalf")
     assert b"X-RateLimit-Limit" in answer
     assert answer.count(b"HTTP/1.1") == 1
+
+
+async def test_whole_server_as_target(service: Any) -> None:
+    """`OPTIONS *` passes the gate like every request (RFC 9110 §9.3.7): counted, and answered in JSON."""
+    status, headers, body = await service.raw(b"OPTIONS * HTTP/1.1\r\nHost: box\r\n\r\n")
+    assert (status, headers["content-type"]) == (404, "application/json")
+    assert "x-ratelimit-limit" in headers
+    assert "error" in json.loads(body)
+    assert (await service.raw(b"OPTIONS * HTTP/1.1\r\nHost: evil.example\r\n\r\n"))[0] == 421

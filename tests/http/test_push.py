@@ -10,7 +10,7 @@ import pytest
 from aiohttp import WSMsgType, WSServerHandshakeError
 
 from pixlsrve.errors import NotAuthenticated, Unavailable
-from pixlsrve.events import EventType
+from pixlsrve.events import EventBus, EventType
 from pixlsrve.http import keys
 from pixlsrve.http.credentials import TICKET_LIFE_S, Credential, Tickets
 
@@ -212,3 +212,17 @@ async def test_messages_of_clients_are_bounded(service: Any) -> None:
         assert (await socket.receive_json(timeout=WAIT_S))["seq"] == 1
         await socket.send_str("x" * 70_000)
         await _expect_close(socket, 1009)
+
+
+async def test_large_events_are_bounded_by_their_bytes() -> None:
+    """T30: at most 256 KiB wait for one listener, however few events they are."""
+    bus = EventBus()
+    with bus.subscribe() as subscription:
+        for _ in range(3):
+            bus.publish(EventType.PHOTO_ADDED, {"text": "x" * 80_000})
+        assert not subscription.is_overrun
+        await subscription.get()
+        bus.publish(EventType.PHOTO_ADDED, {"text": "x" * 80_000})
+        assert not subscription.is_overrun
+        bus.publish(EventType.PHOTO_ADDED, {"text": "x" * 80_000})
+        assert subscription.is_overrun
