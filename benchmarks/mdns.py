@@ -18,7 +18,7 @@ from harness import cache_dir, median, parser, report, rounded, scratch
 
 from pixlsrve.mdns.record import SERVICE_TYPE
 from pixlsrve.media.places.build import ensure_places
-from tests.mdns.lan import Avahi, Lan, Lines, lan_in, why_not
+from tests.mdns.lan import LIMIT_S, Avahi, Lan, Lines, lan_in, why_not
 
 SERVER, ADDRESS = 6, 7
 MOST_START_S, MOST_CHANGE_S = 3.0, 5.0
@@ -36,11 +36,11 @@ def one_round(lan: Lan, host: str, witness: Avahi, data: Path, number: int) -> d
     found = time.perf_counter()
     old, new = f"192.0.2.{10 + number}", f"192.0.2.{11 + number}"
     assert row[ADDRESS] == old, row
-    lan.ip(host, "addr", "add", f"{new}/24", "dev", "eth0")
     lan.ip(host, "addr", "del", f"{old}/24", "dev", "eth0")
+    lan.ip(host, "addr", "add", f"{new}/24", "dev", "eth0")
     changed = time.perf_counter()
     while witness.resolve(row[SERVER]) != new:
-        pass
+        assert time.perf_counter() - changed < LIMIT_S, "the new address was not announced"
     followed = time.perf_counter()
     daemon.terminate()
     stopped = time.perf_counter()
