@@ -13,7 +13,13 @@ from pathlib import Path
 from pixlsrve.doctor.finding import Finding
 
 SQLITE_FLOOR = (3, 40, 1)
-LIBRARY_FLOORS = {"pillow": (12, 2, 0), "pillow-heif": (1, 3, 0), "av": (16, 0, 0), "aiohttp": (3, 14, 1)}
+LIBRARY_FLOORS = {
+    "pillow": (12, 2, 0),
+    "pillow-heif": (1, 3, 0),
+    "av": (16, 0, 0),
+    "aiohttp": (3, 14, 1),
+    "zeroconf": (0, 149, 12),
+}
 """Older releases have published holes in what they read (THREATS T40)."""
 DECODERS = {"PIL._imaging": "pillow", "pillow_heif": "pillow-heif", "av": "av"}
 BUILT_IN_S = 1_767_225_600

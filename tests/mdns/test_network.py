@@ -206,3 +206,19 @@ def test_hostile_packets(lan: Lan) -> None:
     assert attic.name() == "attic (2)"
     assert _memory_mb(attic.process.pid) - before < 64
     assert attic.stop() == 0
+
+
+def test_port_kept_by_another_program(lan: Lan) -> None:
+    """Where another program does not share the port, that is said, and announcing begins when it is free."""
+    host = lan.host("host", "192.0.2.10/24")
+    code = (
+        "import signal, socket; made = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); made.bind(('', 5353)); "
+        "print('bound', flush=True); signal.pause()"
+    )
+    holder = lan.start(host, sys.executable, "-c", code)
+    Lines(holder.stdout).wait(lambda line: line == "bound\n")
+    attic = lan.advertise(host, "attic")
+    attic.lines.wait(lambda line: "announcing on the LAN failed" in line)
+    holder.kill()
+    assert attic.name() == "attic"
+    assert attic.stop() == 0
