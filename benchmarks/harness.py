@@ -138,6 +138,30 @@ def make_tiny_tree(folder: Path, count: int, *, per_folder: int = 200) -> None:
         (place / f"IMG_{number:07}.jpg").write_bytes(bodies[dice.randrange(64)] + b"%d" % number)
 
 
+# Processes
+
+
+def family(pid: int) -> list[int]:
+    """A process and all below it."""
+    found, pending = [], [pid]
+    while pending:
+        found.append(current := pending.pop())
+        for children in Path(f"/proc/{current}/task").glob("*/children"):
+            with contextlib.suppress(OSError):
+                pending += map(int, children.read_text().split())
+    return found
+
+
+def cpu_s(pid: int) -> float:
+    """Processor time that a process and all below it have used, its own children that have ended included."""
+    ticks = 0
+    for member in family(pid):
+        with contextlib.suppress(OSError):
+            fields = Path(f"/proc/{member}/stat").read_text().rpartition(")")[2].split()
+            ticks += sum(map(int, fields[11:15] if member == pid else fields[11:13]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 # The daemon
 
 
@@ -202,23 +226,11 @@ class Daemon:
 
     def processes(self) -> list[int]:
         """The daemon and all processes below it."""
-        found, pending = [], [self.pid]
-        while pending:
-            pid = pending.pop()
-            found.append(pid)
-            for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
-                with contextlib.suppress(OSError):
-                    pending += map(int, tasks.read_text().split())
-        return found
+        return family(self.pid)
 
     def cpu_s(self) -> float:
         """Processor time that they have used, those that have ended included."""
-        ticks = 0
-        for pid in self.processes():
-            with contextlib.suppress(OSError):
-                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-                ticks += sum(map(int, fields[11:15] if pid == self.pid else fields[11:13]))
-        return ticks / os.sysconf("SC_CLK_TCK")
+        return cpu_s(self.pid)
 
     def pss_mb(self) -> float:
         """The proportional set size of all of them, in 10^6 bytes."""

@@ -71,22 +71,29 @@ class ThumbnailCache:
         """
         side_px = SIDES_PX[size]
         thumbnail = self.held(asset_id, side_px, viewer=viewer)
+        if thumbnail is None and (sha256 := self._content(asset_id, viewer)) is not None:
+            thumbnail = await self._read(sha256, side_px)
         if thumbnail is not None:
             return thumbnail
         return await self._look_up(asset_id, side_px, viewer)
 
     def held(self, asset_id: str, side_px: int, *, viewer: Viewer) -> Thumbnail | None:
         """The thumbnail where it is in memory, and certainly still the right one."""
-        if self._contents_version != self._version.value:
+        sha256 = self._content(asset_id, viewer)
+        if sha256 is None:
             return None
-        known = self._contents.get(asset_id)
-        if known is None or (viewer is not None and known[0] not in viewer):
-            return None
-        key = (known[1], side_px)
+        key = (sha256, side_px)
         thumbnail = self._held.get(key)
         if thumbnail is not None:
             self._held.move_to_end(key)
         return thumbnail
+
+    def _content(self, asset_id: str, viewer: Viewer) -> bytes | None:
+        """Which content the asset has, where that is remembered and the viewer may see it."""
+        if self._contents_version != self._version.value:
+            return None
+        known = self._contents.get(asset_id)
+        return None if known is None or (viewer is not None and known[0] not in viewer) else known[1]
 
     async def _look_up(self, asset_id: str, side_px: int, viewer: Viewer) -> Thumbnail:
         """The way without memory: index, thumbnails database, and making it."""
@@ -121,16 +128,23 @@ class ThumbnailCache:
         """The thumbnail from the database, remembered under the library's version of before the look-up."""
         if subject.sha256 is None:
             return None
-        key = (subject.sha256, side_px)
-        thumbnail = self._held.get(key)
+        thumbnail = await self._read(subject.sha256, side_px)
         if thumbnail is None:
-            jpeg = await store.find(self._thumbnails, subject.sha256, side_px)
-            if jpeg is None:
-                return None
-            thumbnail = Thumbnail(jpeg, f"{subject.sha256[:16].hex()}-{side_px}")
-            self._hold(key, thumbnail)
+            return None
         if version == self._version.value:
             self._remember(asset_id, subject.root_id, subject.sha256)
+        return thumbnail
+
+    async def _read(self, sha256: bytes, side_px: int) -> Thumbnail | None:
+        """The thumbnail of a content, from memory or from the database."""
+        key = (sha256, side_px)
+        thumbnail = self._held.get(key)
+        if thumbnail is None:
+            jpeg = await store.find(self._thumbnails, sha256, side_px)
+            if jpeg is None:
+                return None
+            thumbnail = Thumbnail(jpeg, f"{sha256[:16].hex()}-{side_px}")
+            self._hold(key, thumbnail)
         return thumbnail
 
     def _hold(self, key: tuple[bytes, int], thumbnail: Thumbnail) -> None:
