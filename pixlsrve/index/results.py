@@ -39,8 +39,11 @@ class Results:
 
     async def put_headers(self, found: Sequence[tuple[WorkRow, Facts | Refusal]]) -> None:
         """Headers that were read, refusals included."""
-        labels = await asyncio.to_thread(self._places, [facts for _, facts in found])
+        facts_found = [facts for _, facts in found]
+        await asyncio.to_thread(self._places, facts_found)
         async with self._context.index.transaction() as tx:
+            # Asked again here, from the cache: the names may have arrived meanwhile, and what was committed been named.
+            labels = self._places(facts_found)
             current = await stages.still_as(tx, [row for row, _ in found])
             fresh = [
                 (row, facts, label) for (row, facts), label in zip(found, labels, strict=True) if row.id in current
@@ -65,7 +68,7 @@ class Results:
             log.warning("file is in quarantine", file=path, reason=item.reason, cause=item.message)
 
     def _places(self, facts: Sequence[Facts | Refusal]) -> list[str | None]:
-        """The names of the places; also warms the cache that the wording asks next."""
+        """The names of the places."""
         labels: list[str | None] = []
         for item in facts:
             place = None

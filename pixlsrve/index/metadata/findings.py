@@ -10,6 +10,9 @@ from pixlsrve.index.metadata.dates import Moment, choose
 from pixlsrve.index.metadata.names import parse_name
 from pixlsrve.model import Facts, Kind, TakenSource
 
+_PLACES = 7
+"""Decimals of a degree that are kept: a centimetre, and no noise of the division behind them."""
+
 
 @dataclass(slots=True)
 class Findings:
@@ -56,7 +59,7 @@ class Findings:
             return
         if not (abs(latitude) <= 90 and abs(longitude) <= 180) or latitude == longitude == 0:
             return
-        self.latitude, self.longitude = latitude, longitude
+        self.latitude, self.longitude = round(latitude, _PLACES), round(longitude, _PLACES)
         if altitude_m is not None and abs(altitude_m) < 100_000:
             self.altitude_m = altitude_m
 

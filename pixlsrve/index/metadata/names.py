@@ -1,7 +1,7 @@
 """Dates in file names, as phones, messengers and screenshot tools write them (pure).
 
 Digits alone are not a date: a time of day must stand beside the day, or the day must be written with separators, or a
-messenger's pattern must be complete.
+messenger's pattern must be complete, or eight digits that are a day since 1990 must stand by themselves.
 """
 
 from __future__ import annotations
@@ -21,6 +21,10 @@ _DAY_AND_TIME = re.compile(
     r"(?:[.,_]?(?P<fraction>\d{3}))?(?:[ \u00a0\u202f](?P<half>[AP])M)?(?!\d)"
 )
 _DAY_ONLY = re.compile(rf"(?<![\d-]){_YEAR}-{_MONTH}-{_DAY}(?!-?\d)")
+# 20130405.jpg, IMG_20130405.jpg, 2013_04_05.jpg, 2013.04.05 party.jpg
+_PLAIN_DAY = re.compile(
+    rf"(?<![^-_ .()])(?P<year>199\d|20\d\d)(?P<a>[_.]?){_MONTH}(?P=a){_DAY}(?![^-_ .()])(?![-_.]?\d{{3}})"
+)
 # WhatsApp: IMG-20230715-WA0001
 _MESSENGER = re.compile(rf"^(?:IMG|VID|AUD|PTT|STK|DOC)-{_YEAR}{_MONTH}{_DAY}-WA\d{{4}}")
 
@@ -35,7 +39,7 @@ def parse_name(name: str) -> Moment | None:
     match = _DAY_AND_TIME.search(name)
     if match is not None:
         return _with_time(match, is_utc=name.startswith("PXL_"))
-    match = _MESSENGER.search(name) or _DAY_ONLY.search(name)
+    match = _MESSENGER.search(name) or _DAY_ONLY.search(name) or _PLAIN_DAY.search(name)
     if match is None:
         return None
     value = clock(int(match["year"]), int(match["month"]), int(match["day"]))

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pixlsrve.index.metadata.dates import Moment
 from pixlsrve.index.metadata.names import parse_name
 from tests.index.metadata.samples import clock_text
 
@@ -45,15 +46,12 @@ def test_google_names_are_utc() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "DSC_20120101.jpg",
-        "20230715.jpg",
         "IMG_20231315_143000.jpg",
         "IMG_20230230_143000.jpg",
         "1234567820230715_1430001.jpg",
         "255015e07b6f9137b53b0f97d67a8aef.jpg",
         "order-4711-2023-07-15-99.pdf.jpg",
         "12023-07-15.jpg",
-        "IMG-20230715-XY.jpg",
         "",
     ],
 )
@@ -66,3 +64,28 @@ def test_arbitrary_digits_are_no_date(name: str) -> None:
 def test_any_name_is_a_date_or_none(name: str) -> None:
     """No name raises anything."""
     parse_name(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "20130405.jpg",
+        "IMG_20130405.jpg",
+        "2013_04_05.jpg",
+        "2013.04.05 party.jpg",
+        "IMG_20130405_2.jpg",
+        "trip (20130405).png",
+    ],
+)
+def test_a_day_that_stands_by_itself_counts(name: str) -> None:
+    """Eight digits that are a day, alone or between separators, are a date."""
+    assert parse_name(name) == Moment(clock_us=1_365_120_000_000_000)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["12345678.jpg", "20139905.jpg", "a20130405.jpg", "20130405123.jpg", "DSC20130405.jpg", "20130405-1234567.jpg"],
+)
+def test_other_digits_do_not(name: str) -> None:
+    """Digits that go on, or are no day, are no date."""
+    assert parse_name(name) is None
