@@ -81,14 +81,19 @@ class Exchange(Protocol):
 class _Mark:
     """Progress over one window: at least so many bytes from each look that begins one to the look that ends it."""
 
-    __slots__ = ("_at_s", "_bytes")
+    __slots__ = ("_at_s", "_bytes", "_seen", "is_silent")
 
     def __init__(self) -> None:
         self._at_s = 0.0
         self._bytes: int | None = None
+        self._seen: int | None = None
+        self.is_silent = False
+        """Whether something is due and nothing at all has come from one look to the next."""
 
     def is_stalled(self, now_s: float, done: int | None, window_s: float, least_bytes_s: int) -> bool:
         """Whether the window that ends now brought too little; `done` None says that nothing is due."""
+        self.is_silent = done is not None and done == self._seen
+        self._seen = done
         if done is None or self._bytes is None:
             self._at_s, self._bytes = now_s, done
             return False
@@ -121,8 +126,9 @@ class Guard:
     """Counts the connections in, and ends those that stall or that make room.
 
     Where an address or the whole host has reached its cap, the connection that has waited longest without any request
-    goes, else the one that has been idle longest; only when all of them are at work the new one is refused. So whoever
-    fills the host with silent connections shuts nobody else out, not even from his own address.
+    goes, else the one that has been idle longest, else one whose client has stopped in the middle; only when all
+    move the new one is refused. So whoever fills the host with silent connections shuts nobody else out, not even from
+    his own address.
     """
 
     def __init__(self, limits: Limits, trusted_proxies: Sequence[Network] = ()) -> None:
@@ -223,23 +229,26 @@ class Guard:
         if exchange is None:
             return False
         least = limits.least_bytes_s
-        return entry.body.is_stalled(
-            now_s, exchange.body_bytes(), limits.body_window_s, least
-        ) or entry.sent.is_stalled(now_s, exchange.sent_bytes(), limits.response_window_s, least)
+        is_body_late = entry.body.is_stalled(now_s, exchange.body_bytes(), limits.body_window_s, least)
+        is_answer_late = entry.sent.is_stalled(now_s, exchange.sent_bytes(), limits.response_window_s, least)
+        return is_body_late or is_answer_late
 
     def _make_room(self, candidates: OrderedDict[Entry, None]) -> bool:
         """End the longest-waiting one of `candidates`, strangers first; False where all are at work."""
         idle: Entry | None = None
+        silent: Entry | None = None
         for entry in candidates:
-            if entry in self._strangers:
-                if entry.exchange is None or entry.exchange.is_waiting():
+            if entry.exchange is None or entry.exchange.is_waiting():
+                if entry in self._strangers:
                     self._end(entry)
                     return True
-            elif idle is None and entry.exchange is not None and entry.exchange.is_waiting():
-                idle = entry
-        if idle is None:
+                idle = idle or entry
+            elif entry.body.is_silent or entry.sent.is_silent:
+                silent = silent or entry
+        chosen = idle or silent
+        if chosen is None:
             return False
-        self._end(idle)
+        self._end(chosen)
         return True
 
     def _end(self, entry: Entry) -> None:

@@ -229,6 +229,24 @@ async def test_busy_connections_are_not_taken_for_room() -> None:
             assert await reader.read(65_536)
 
 
+async def test_half_bodies_make_room() -> None:
+    """T29: clients that stop in the middle of a body don't fill the host: they give way like silent ones."""
+    async with serving(Limits(per_address=3, sweep_s=0.02)) as server:
+        for _ in range(3):
+            _, writer = await connect(server.bound_port)
+            writer.write(b"POST / HTTP/1.1\r\nHost: box\r\nContent-Length: 1000000\r\n\r\nbegun")
+        async with asyncio.timeout(WAIT_S):
+            while (streams := await connect(server.bound_port)) and not await _is_served(streams):
+                await asyncio.sleep(0.02)
+        assert server.open_count == 3
+
+
+async def _is_served(streams: Streams) -> bool:
+    with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+        return await ask(streams) == b"HTTP/1.1 200 OK"
+    return False
+
+
 async def connect_and_ask(port: int, source: str) -> bytes:
     return await ask(await connect(port, source))
 
