@@ -93,13 +93,13 @@ def test_locked_versions_are_not_below_security_floors(name: str, floor: tuple[i
 
 
 def test_wheel_holds_all_data(tmp_path: Path) -> None:
-    """Every file of the package is in the wheel: migrations, tables, the licence and the notice."""
+    """Every file of the package is in the wheel: migrations, tables, place names, the licence and the notice."""
     if int(version("setuptools").split(".")[0]) < 80:
         pytest.skip("setuptools is older than the locked one")
     source = tmp_path / "source"
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(PACKAGE, source / "pixlsrve", ignore=ignored)
-    for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE"):
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE", "NOTICE"):
         shutil.copyfile(REPOSITORY / name, source / name)
     code = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"
     environment = {**os.environ, "PYTHONPATH": ""}
@@ -110,6 +110,6 @@ def test_wheel_holds_all_data(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     packed = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("pixlsrve/")}
     written = {path.relative_to(source).as_posix() for path in (source / "pixlsrve").rglob("*") if path.is_file()}
-    assert packed == written
+    assert packed == written | {"pixlsrve/media/places/places.sqlite"}
     licences = [name for name in zipfile.ZipFile(wheel).namelist() if "/licenses/" in name]
     assert {Path(name).name for name in licences} == {"LICENSE", "NOTICE"}
