@@ -110,8 +110,8 @@ class Listener:
                 self._transport.abort()
 
     async def _send_event(self, event: Event) -> None:
-        """Send `event` where its library root may be seen."""
-        if event.root_id is None or self.owner.roots is None or event.root_id in self.owner.roots:
+        """Send `event` where the listener may know of it."""
+        if event.is_for(self.owner):
             await self._send(WsMessage(event.seq, event.type, rfc3339(event.at_us), event.data))
 
     async def _send(self, message: WsMessage) -> None:

@@ -68,6 +68,20 @@ async def test_events_of_hidden_roots_are_not_sent(service: Any) -> None:
         assert [(await socket.receive_json(timeout=WAIT_S))["seq"] for _ in range(3)] == [1, 3, 5]
 
 
+async def test_events_about_others_are_not_sent(service: Any) -> None:
+    """T17: what concerns a device is told to that device, its owner and admins, neither live nor replayed to others."""
+    for uuid in ("device-9", "device-1"):
+        service.bus.publish(EventType.DEVICE_PAIRED, {}, audience=frozenset({uuid}))
+    async with (
+        listen(service, "?since=0") as mine,
+        listen(service, "?since=0", Authorization="Bearer admin-token") as admin,
+    ):
+        for uuid in ("device-9", "device-1"):
+            service.bus.publish(EventType.TOKEN_REUSED, {}, audience=frozenset({uuid}))
+        assert [(await mine.receive_json(timeout=WAIT_S))["seq"] for _ in range(2)] == [2, 4]
+        assert [(await admin.receive_json(timeout=WAIT_S))["seq"] for _ in range(4)] == [1, 2, 3, 4]
+
+
 async def refused(service: Any, query: str = "", **headers: str) -> int:
     """The status with which the handshake is refused."""
     with pytest.raises(WSServerHandshakeError) as caught:
