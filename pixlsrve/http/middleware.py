@@ -166,6 +166,8 @@ class Gate:
             request[keys.QUERY] = checks.query(request)
         if checks.body is not None:
             request[keys.BODY] = await checks.body(request)
+            if principal is not None:
+                await self._check_again(request, principal)
 
     def _begin(self, request: web.Request, rate: RateClass | None) -> None:
         """Number the request and check its Host: THREATS T27. One that is refused counts for its address.
@@ -224,6 +226,11 @@ class Gate:
         if "ticket" in request.query and hdrs.AUTHORIZATION not in request.headers:
             return self._tickets.redeem(request.query["ticket"])
         return self._callers.credential(request)
+
+    async def _check_again(self, request: web.Request, principal: Principal) -> None:
+        """Refuse a body whose sender has lost rights while it was on its way (THREATS T7). Raises NotAuthenticated."""
+        if await self._callers.identify_again(request) != principal:
+            raise NotAuthenticated("Your rights changed while the request was arriving; send it again.")
 
     def _address(self, request: web.Request) -> str:
         return address_key(self._peers.address(request))

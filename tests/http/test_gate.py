@@ -77,6 +77,23 @@ async def test_revoked_device_is_told_so(service: Any) -> None:
         assert (await response.json())["error"]["code"] == "DEVICE_REVOKED"
 
 
+async def test_body_that_arrives_after_revocation_does_nothing(service: Any) -> None:
+    """T7: a request whose body was held back until its credential was withdrawn is refused."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", service.server.bound_port)
+    body = b'{"text": "x"}'
+    head = "POST /api/v1/notes HTTP/1.1\r\nHost: box\r\nAuthorization: Bearer member-token\r\n"
+    head += f"Content-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: {len(body)}\r\n\r\n"
+    writer.write(head.encode())
+    # The go-ahead and another whole exchange show that the host has looked at the credential and waits.
+    assert b" 100 " in await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+    async with service.get("/api/v1/list") as response:
+        assert response.status == 200
+    service.tokens.revoked.add("member-token")
+    writer.write(body)
+    assert b" 401 " in await asyncio.wait_for(reader.readline(), 10)
+    writer.close()
+
+
 async def test_admin_route_refuses_members(service: Any) -> None:
     """T16: an admin's route is 403 UNAUTHORIZED for a member and open to an admin."""
     async with service.get("/api/v1/admin") as response:
