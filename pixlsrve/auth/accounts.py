@@ -107,12 +107,14 @@ class Accounts:
     async def change_password(self, account_id: int, old: str, new: str) -> Account:
         """Change one's own password; all older tokens and sessions are void.
 
-        Raises NotPermitted when `old` is wrong, InvalidInput when `new` can't be a password, RateLimited.
+        Raises NotPermitted when `old` is wrong, or replaced by somebody else meanwhile; InvalidInput when `new` can't
+        be a password, RateLimited.
         """
-        hashed = await rows.find_password(self._state, account_id)
-        if not await self._hasher.verify(old, hashed):
-            raise NotPermitted("The current password is wrong.", reason="wrong_credentials")
-        return await self.set_password(account_id, new)
+        known = await rows.find_password(self._state, account_id)
+        if not await self._hasher.verify(old, known):
+            raise _wrong_password()
+        hashed = await self._hasher.hash(new)
+        return await finish(self._set_password(account_id, hashed, instead_of=known))
 
     async def set_password(self, account_id: int, password: str) -> Account:
         """Give an account another password; all older tokens and sessions are void. Raises InvalidInput, NotFound."""
@@ -184,10 +186,13 @@ class Accounts:
         self._directory.put_account(account)
         return account
 
-    async def _set_password(self, account_id: int, hashed: str) -> Account:
+    async def _set_password(self, account_id: int, hashed: str, *, instead_of: str | None = None) -> Account:
+        """Store a password; only in place of `instead_of`, where that is given. Raises NotPermitted."""
         subject = Subject(SubjectKind.ACCOUNT, account_id)
         async with self._state.transaction() as transaction:
             self._directory.account(account_id)
+            if instead_of is not None and await rows.find_password(transaction, account_id) != instead_of:
+                raise _wrong_password()
             await rows.save_password(transaction, account_id, hashed)
             await self._revocation.end_credentials(transaction, subject)
             account = await _read(transaction, account_id)
@@ -220,6 +225,10 @@ class Accounts:
             self._revocation.forget_credentials(frozenset({Subject(SubjectKind.ACCOUNT, account.id)}))
         await self._revocation.apply()
         return account
+
+
+def _wrong_password() -> NotPermitted:
+    return NotPermitted("The current password is wrong.", reason="wrong_credentials")
 
 
 async def _read(transaction: Transaction, account_id: int) -> Account:

@@ -108,6 +108,17 @@ async def test_password_change_ends_older_tokens(kit: Kit) -> None:
     await kit.who((await kit.login("anna", "new password")).access_token)
 
 
+async def test_password_change_that_races_a_reset_loses(kit: Kit) -> None:
+    """T7: who began to change a password with the old one can't undo the new one that an admin set meanwhile."""
+    anna = await kit.add("anna")
+    change = asyncio.ensure_future(kit.identity.accounts.change_password(anna.id, PASSWORD, "the thief's own"))
+    reset = asyncio.ensure_future(kit.identity.accounts.set_password(anna.id, "the owner's own"))
+    await asyncio.gather(change, reset, return_exceptions=True)
+    with pytest.raises(NotPermitted):
+        await change
+    await kit.login("anna", "the owner's own")
+
+
 async def test_login_that_races_a_password_change_loses(kit: Kit) -> None:
     """T7: a login whose password is replaced before, while or after it is checked gives nothing that lasts."""
     anna = await kit.add("anna")
