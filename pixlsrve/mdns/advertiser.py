@@ -78,7 +78,8 @@ class Advertiser:
                 except (OSError, Error, RuntimeError) as error:
                     self._fail(error)
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._until_other_than(interfaces, changes), retry_s)
+                        async with asyncio.timeout(retry_s):
+                            await self._until_other_than(interfaces, changes)
                     retry_s = min(retry_s * 2, LONGEST_RETRY_S)
 
     @property
@@ -268,4 +269,5 @@ async def _responding(interfaces: tuple[Interface, ...]) -> AsyncIterator[AsyncZ
 async def _say_goodbye(zeroconf: AsyncZeroconf) -> None:
     """Withdraw what was announced (RFC 6762 §10.1), in a limited time."""
     with contextlib.suppress(TimeoutError, OSError):
-        await asyncio.wait_for(zeroconf.async_unregister_all_services(), GOODBYE_LIMIT_S)
+        async with asyncio.timeout(GOODBYE_LIMIT_S):
+            await zeroconf.async_unregister_all_services()

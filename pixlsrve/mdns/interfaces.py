@@ -164,7 +164,8 @@ class AddressChanges:
     async def wait(self) -> None:
         """Until something may have changed; also without news, after some seconds."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._told.wait(), POLL_S if self._socket is not None else POLL_UNTOLD_S)
+            async with asyncio.timeout(POLL_S if self._socket is not None else POLL_UNTOLD_S):
+                await self._told.wait()
         self._told.clear()
 
     def _drain(self, bound: socket.socket) -> None:

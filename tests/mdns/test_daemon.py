@@ -58,7 +58,7 @@ def test_daemon_is_found(lan: Lan, tmp_path: Path) -> None:
     assert state["interfaces"] == ["eth0"]
     daemon.terminate()
     assert daemon.wait(60) == 0
-    assert witness.ask() == []
+    witness.ask_until(lambda rows: not rows)
 
 
 def test_switched_off(lan: Lan, tmp_path: Path) -> None:
