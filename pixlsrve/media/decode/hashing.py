@@ -42,9 +42,13 @@ def hash_only(file: BinaryIO) -> tuple[bytes, int]:
 def _read_up_to(file: BinaryIO, limit: int) -> bytes:
     parts: list[bytes] = []
     left = limit
-    while left and (part := file.read(left)):
+    # Asked for as much as there seems to be, a buffer of that size is used again; one of the limit's size never is.
+    likely = min(limit, file.seek(0, io.SEEK_END))
+    file.seek(0)
+    while left and (part := file.read(min(left, likely) or CHUNK_BYTES)):
         parts.append(part)
         left -= len(part)
+        likely = CHUNK_BYTES
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
