@@ -33,6 +33,7 @@ MENDS_WITHIN_S = 3_600.0
 def run_daemon(config: Config) -> int:
     """Serve until SIGTERM or SIGINT; 0. Raises StartError, ConfigError."""
     os.umask(instance.UMASK)
+    instance.forbid_core_dumps()
     raise_descriptor_limit()
     logs.configure(config.log.level, config.log.format)
     instance.prepare_data_dir(config.data_path)

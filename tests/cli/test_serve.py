@@ -8,6 +8,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,15 @@ def test_data_directory_is_private(daemon: Daemon) -> None:
             assert mode == 0o700, path
         else:
             assert mode == 0o600, path
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of another process are read from /proc, Linux only")
+def test_no_core_file_holds_the_keys(daemon: Daemon) -> None:
+    """T36: a crash writes no memory anywhere, neither to a file nor to the system's collector."""
+    process = Path(f"/proc/{daemon.pid}")
+    (limits,) = (line for line in (process / "limits").read_text().splitlines() if line.startswith("Max core file"))
+    assert limits.split()[4:6] == ["0", "0"]
+    assert int((process / "coredump_filter").read_text(), 16) == 0
 
 
 def test_second_start_fails_at_once_and_names_the_first(daemon: Daemon, daemons: StartDaemon) -> None:
