@@ -36,6 +36,10 @@ class EventType(StrEnum):
     RESYNC = "resync"
 
 
+_OF_THE_LIBRARY = frozenset({EventType.SCAN_PROGRESS, EventType.SCAN_FINISHED})
+"""What tells how much the library holds, of no root in particular."""
+
+
 class Event(msgspec.Struct, frozen=True):
     """One thing that happened. `at_us` is microseconds since the Unix epoch; `root_id` limits who may see it.
 
@@ -52,6 +56,8 @@ class Event(msgspec.Struct, frozen=True):
     def is_for(self, principal: Principal) -> bool:
         """Whether this principal may know of it."""
         if self.root_id is not None and principal.roots is not None and self.root_id not in principal.roots:
+            return False
+        if self.type in _OF_THE_LIBRARY and principal.roots == frozenset():
             return False
         if self.audience is None or principal.role is Role.ADMIN:
             return True

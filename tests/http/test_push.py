@@ -13,6 +13,7 @@ from pixlsrve.errors import NotAuthenticated, Unavailable
 from pixlsrve.events import EventBus, EventType
 from pixlsrve.http import keys
 from pixlsrve.http.credentials import TICKET_LIFE_S, Credential, Tickets
+from pixlsrve.model import Principal, Role
 
 AS_MEMBER = {"Authorization": "Bearer member-token"}
 WAIT_S = 10.0
@@ -66,6 +67,14 @@ async def test_events_of_hidden_roots_are_not_sent(service: Any) -> None:
         for root_id in (2, 1):
             service.bus.publish(EventType.PHOTO_ADDED, {}, root_id=root_id)
         assert [(await socket.receive_json(timeout=WAIT_S))["seq"] for _ in range(3)] == [1, 3, 5]
+
+
+def test_scans_are_told_to_who_sees_some_of_the_library() -> None:
+    """T5: an account to which nothing of the library is open hears of no scan, which would tell what there is."""
+    event = EventBus().publish(EventType.SCAN_FINISHED, {"seen": 12_345})
+    for roots, is_told in ((None, True), (frozenset({1}), True), (frozenset[int](), False)):
+        principal = Principal(id="account:1", role=Role.MEMBER, account_id="1", roots=roots)
+        assert event.is_for(principal) is is_told
 
 
 async def test_events_about_others_are_not_sent(service: Any) -> None:

@@ -18,7 +18,7 @@ from pixlsrve.index.progress import IndexStatus
 from pixlsrve.media.assets import RootTotals, may_see
 from pixlsrve.media.originals import display_name
 from pixlsrve.media.roots import Root
-from pixlsrve.media.scans import check_may_accept_removals
+from pixlsrve.media.scans import check_may_scan
 from pixlsrve.store.quarantine import Quarantined
 
 
@@ -107,7 +107,10 @@ async def get_status(request: web.Request) -> web.Response:
             uptime_seconds=int(time.monotonic() - host.started_s),
             photo_roots=roots,
             indexing_status=_indexing(
-                app[library.SCANS].status(), sum(root.total_photos for root in roots), quarantined
+                app[library.SCANS].status(),
+                sum(root.total_photos for root in roots),
+                quarantined,
+                sees_any=viewer != frozenset(),
             ),
             wireguard_status=app[library.WIREGUARD](),
         )
@@ -117,7 +120,7 @@ async def get_status(request: web.Request) -> web.Response:
 async def start_scan(request: web.Request) -> web.Response:
     """POST /api/v1/host/scan: have all roots walked now."""
     asked = routing.body(request, ScanBody)
-    check_may_accept_removals(request[PRINCIPAL], asked.accept_removals)
+    check_may_scan(request[PRINCIPAL], asked.accept_removals)
     ticket = await request.app[library.SCANS].request_scan(full=asked.full_scan, accept_removals=asked.accept_removals)
     return routing.answer(ScanAnswer(ticket.scan_id, "started", ticket.estimated_duration_s))
 
@@ -144,15 +147,17 @@ def _root(root: Root, totals: RootTotals) -> RootAnswer:
     )
 
 
-def _indexing(status: IndexStatus, photos_indexed: int, quarantined: int) -> IndexingAnswer:
+def _indexing(status: IndexStatus, photos_indexed: int, quarantined: int, *, sees_any: bool) -> IndexingAnswer:
+    """Whoever sees nothing of the library learns nothing of its size either (THREATS T5)."""
     completed = status.last_completed_us
+    done, total = (status.done, status.total) if sees_any else (0, 0)
     return IndexingAnswer(
         in_progress=status.in_progress,
         last_completed=None if completed is None else answers.moment(completed),
         photos_indexed=photos_indexed,
         stage=status.stage.value,
-        done=status.done,
-        total=status.total,
+        done=done,
+        total=total,
         eta_seconds=status.eta_seconds,
         quarantined=quarantined,
     )

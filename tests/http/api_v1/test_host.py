@@ -59,6 +59,17 @@ async def test_status_has_the_specifications_shape(api: Api) -> None:
     assert (limited["indexing_status"]["photos_indexed"], limited["indexing_status"]["quarantined"]) == (0, 0)
 
 
+async def test_who_sees_nothing_learns_no_counts(api: Api) -> None:
+    """T5: an account to which nothing of the library is open can't scan it, nor see how much of it there is."""
+    api.shelf.add("A/a.jpg")
+    await api.shelf.settle()
+    indexing = (await api.json("/api/v1/host/status", token="nothing"))["indexing_status"]
+    assert {indexing[name] for name in ("photos_indexed", "quarantined", "done", "total")} == {0}
+    async with api.request("POST", "/api/v1/host/scan", json={}, token="nothing") as answer:
+        assert answer.status == 403
+    assert api.scans.asked == []
+
+
 async def test_any_device_starts_a_scan(api: Api) -> None:
     """A scan may be asked for by anybody with a token; having removals accepted needs an administrator (T16)."""
     async with api.request("POST", "/api/v1/host/scan", json={"full_scan": True}) as answer:
