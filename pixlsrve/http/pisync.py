@@ -36,7 +36,7 @@ class RegisterBody(CredentialsBody, frozen=True):
         return "RegisterBody(...)"
 
 
-class TokenAnswer(msgspec.Struct, frozen=True):
+class AccountTokenAnswer(msgspec.Struct, frozen=True):
     """What happened, and a token of one hour; its claims name the account: userId and username."""
 
     message: str
@@ -72,7 +72,7 @@ def _answer(request: web.Request, account: Account, message: str, *, status: int
     services, subject = request.app[identity.IDENTITY], Subject(SubjectKind.ACCOUNT, account.id)
     services.directory.check_current(subject, account.generation)
     token = services.refresh.mint_access(subject)
-    return routing.answer(TokenAnswer(message, token), status=status, headers=NO_STORE)
+    return routing.answer(AccountTokenAnswer(message, token), status=status, headers=NO_STORE)
 
 
 @contextlib.contextmanager
@@ -97,7 +97,7 @@ ROUTES: tuple[Route, ...] = (
         rate=Rate.AUTH,
         summary="Register an account, where the setting accounts.registration allows it.",
         body=RegisterBody,
-        answer=TokenAnswer,
+        answer=AccountTokenAnswer,
         errors=(403,),
     ),
     Route(
@@ -108,7 +108,7 @@ ROUTES: tuple[Route, ...] = (
         rate=Rate.AUTH,
         summary="A token for a user name and a password.",
         body=CredentialsBody,
-        answer=TokenAnswer,
+        answer=AccountTokenAnswer,
         errors=(401,),
     ),
 )

@@ -88,7 +88,7 @@ def test_status_for_people_and_programs(daemon: Daemon) -> None:
     answer = json.loads(daemon.cli("status", "--json"))
     assert answer["version"] == __version__
     assert answer["pid"] == daemon.pid
-    assert answer["urls"] == [daemon.url]
+    assert answer["urls"] == [daemon.url, f"https://127.0.0.1:{answer['ports']['https']}"]
     assert answer["ports"]["http"] == daemon.port
     photos = str(daemon.data_dir.parent / "photos")
     assert [(root["state"], root["total_photos"]) for root in answer["photo_roots"] if root["path"] == photos] == [

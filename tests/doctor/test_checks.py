@@ -102,7 +102,8 @@ def test_taken_port_is_found() -> None:
 def test_foreign_address_is_found() -> None:
     """An address that no interface has (RFC 5737)."""
     http = HttpConfig(host="192.0.2.1", port=8080)
-    assert _checks(ports.check_ports(Config(data_dir="/d", storage_dir="/s", http=http))) == ["port"]
+    found = _checks(ports.check_ports(Config(data_dir="/d", storage_dir="/s", http=http)))
+    assert found == ["port", "tls port"]
 
 
 def test_wrong_clock_is_found(tmp_path: Path) -> None:
