@@ -171,9 +171,9 @@ class _Watch:
         """Ask whether a device without code may join, and pass the answer on, unless it comes too late."""
         name, type_, address = (plain(question[field]) for field in ("device_name", "device_type", "address"))
         termios.tcflush(sys.stdin, termios.TCIFLUSH)  # what was typed before does not answer this
-        click.echo(
-            f"{_CLEAR_LINE}{name} ({type_}) at {address} asks to join without a code. Let it in? [y/N] ", nl=False
-        )
+        # The address, which nobody can make up, goes before the name, which could be any sentence.
+        named = f'"{name.replace(chr(34), chr(39))}" ({type_})'
+        click.echo(f"{_CLEAR_LINE}{address} asks to join without a code, as {named}. Let it in? [y/N] ", nl=False)
         sys.stdout.flush()
         answer = self._read_answer(question["question"])
         if answer is None:
