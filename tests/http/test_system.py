@@ -140,7 +140,7 @@ async def test_open_routes_are_a_short_list() -> None:
     served = {(route.method, route.resource.canonical) for route in app.router.routes() if route.resource}
     declared = {(route.method, re.sub(r"\{(\w+):[^}]*\}", r"{\1}", route.path)) for route in ROUTES}
     heads = {("HEAD", path) for method, path in declared if method == "GET"}
-    assert served == declared | heads | {("*", "/{path}")}
+    assert served == declared | heads | {("*", "/{path}"), ("*", "/")}
 
 
 def test_routes_are_declared_once() -> None:
