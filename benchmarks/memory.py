@@ -7,8 +7,11 @@ lists and thumbnails served, the workers gone; the library is the one of benchma
 
 from __future__ import annotations
 
+import contextlib
+import json
 import threading
 import time
+import urllib.error
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +84,18 @@ def indexing(folder: Path, giant: dict[str, Any]) -> dict[str, Any]:
         staged.rename(root / "photos")
         daemon.scan()
         daemon.time_stages(photos=24)
-        return {"before_mb": round(before, 1), "peak_mb": peak.end(), "quarantined": daemon.state()["quarantined"]}
+        peak_mb = peak.end()
+        token = daemon.token()
+        found = json.loads(daemon.get("photos/search?q=giant", token))["photos"]
+        has_thumbnail = False
+        with contextlib.suppress(urllib.error.HTTPError):
+            has_thumbnail = bool(daemon.get(f"photos/{found[0]['id']}/thumbnail", token))
+        return {
+            "giant_has_thumbnail": has_thumbnail,
+            "before_mb": round(before, 1),
+            "peak_mb": peak_mb,
+            "quarantined": daemon.state()["quarantined"],
+        }
 
 
 def main() -> None:
