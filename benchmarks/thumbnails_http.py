@@ -127,6 +127,7 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
+    seconds, connections = arguments.seconds, arguments.connections
     with harness.scratch() as folder, contextlib.ExitStack() as stack:
         harness.make_photos(folder / "photos", arguments.photos, (1024, 768))
         limits = {"RATE_LIMITS__THUMBNAILS": "999999999/minute"}
@@ -147,12 +148,11 @@ def main() -> None:
         for name, count in (("memory", arguments.in_memory), ("database", arguments.photos)):
             (folder / "ours.txt").write_text("\n".join(ours[:count]))
             (folder / "theirs.txt").write_text("\n".join(theirs[:count]))
-            options = (arguments.seconds, arguments.connections, 1)
-            wrk(daemon.url, daemon.pid, folder / "ours.txt", 1, arguments.connections, 1, token)
+            wrk(daemon.url, daemon.pid, folder / "ours.txt", 1, connections, 1, token)
             paces = harness.rounds(
                 arguments.rounds,
-                pixlsrve=lambda options=options: wrk(daemon.url, daemon.pid, folder / "ours.txt", *options, token),  # type: ignore[misc]  # bound now
-                nginx=lambda options=options: wrk(url, pid, folder / "theirs.txt", *options),  # type: ignore[misc]  # bound now
+                pixlsrve=lambda: wrk(daemon.url, daemon.pid, folder / "ours.txt", seconds, connections, 1, token),
+                nginx=lambda: wrk(url, pid, folder / "theirs.txt", seconds, connections, 1),
             )
             found[name] = {"pictures": count, **compare(paces, "by_clock"), **compare(paces, "by_cpu")}
     harness.report(size=arguments.size, mean_bytes=total // arguments.photos, **found, wanted={"times_nginx": 0.5})
