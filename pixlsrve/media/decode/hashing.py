@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 from typing import BinaryIO
 
 from pixlsrve.media.decode.limits import MIB
@@ -43,13 +44,17 @@ def _read_up_to(file: BinaryIO, limit: int) -> bytes:
     parts: list[bytes] = []
     left = limit
     # Asked for as much as there seems to be, a buffer of that size is used again; one of the limit's size never is.
-    likely = min(limit, file.seek(0, io.SEEK_END))
-    file.seek(0)
+    likely = min(limit, _size_of(file))
     while left and (part := file.read(min(left, likely) or CHUNK_BYTES)):
         parts.append(part)
         left -= len(part)
         likely = CHUNK_BYTES
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _size_of(file: BinaryIO) -> int:
+    """How large an open file seems to be, without moving the position that other holders of the descriptor share."""
+    return file.getbuffer().nbytes if isinstance(file, io.BytesIO) else os.fstat(file.fileno()).st_size
 
 
 def _update(digest: hashlib._Hash, file: BinaryIO) -> int:
