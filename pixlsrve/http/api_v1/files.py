@@ -17,7 +17,6 @@ from pixlsrve.media.originals import display_name
 from pixlsrve.media.thumbnails import parse_size
 from pixlsrve.store.assets import Asset, Original
 
-YEAR = "max-age=31536000"
 REVALIDATE = "private, no-cache"
 UNKNOWN = "application/octet-stream"
 
@@ -45,7 +44,7 @@ async def get_thumbnail(request: web.Request) -> web.Response:
     )
     scope = app[library.THUMBNAIL_CACHING] if is_direct(request) else "private"
     return content.send_bytes(
-        request, thumbnail.jpeg, etag=thumbnail.etag, mime="image/jpeg", cache_control=f"{scope}, {YEAR}"
+        request, thumbnail.jpeg, etag=thumbnail.etag, mime="image/jpeg", cache_control=f"{scope}, {library.YEAR}"
     )
 
 
