@@ -18,6 +18,7 @@ from watchfiles._rust_notify import WatchfilesRustInternalError  # it has no pub
 from pixlsrve.index.ignore import IGNORE_FILE, NOMEDIA, is_hidden
 from pixlsrve.index.metadata import EXTENSIONS
 from pixlsrve.media.roots import Root
+from pixlsrve.model import RootState
 
 log = structlog.get_logger(__name__)
 
@@ -70,8 +71,17 @@ class Watcher:
                 look.cancel()
 
     async def _look(self, place: Place, stop: asyncio.Event, anew: asyncio.Event) -> None:
-        """Set both events when the root is not the folder that is being watched any more."""
-        while await asyncio.to_thread(_place, self._root.path) == place:  # noqa: ASYNC110  # nothing tells of mounts
+        """Set both events when the root is not the folder that is being watched any more.
+
+        A root that has just gone offline counts as such: a disk that is back at once may have the very numbers that
+        the old one had, and is still not what is being watched.
+        """
+        was_online = self._root.state is RootState.ONLINE
+        while await asyncio.to_thread(_place, self._root.path) == place:
+            is_online = self._root.state is RootState.ONLINE
+            if was_online and not is_online:
+                break
+            was_online = is_online
             await asyncio.sleep(LOOK_EVERY_S)
         stop.set()
         anew.set()
