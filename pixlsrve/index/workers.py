@@ -102,7 +102,9 @@ class WorkerPool:
                     queue.popleft().done.cancel()
 
     async def read_facts(self, items: Sequence[tuple[int, str]], *, interactive: bool = False) -> list[Facts | Refusal]:
-        """Facts of open files (descriptor, base name), in order. The descriptors stay the caller's.
+        """Facts of open files (descriptor, base name), in order.
+
+        The descriptors stay the caller's; each serves one job at a time, for its reading position is shared.
 
         Files go in batches; if a batch ends its process, each of its files is tried alone, so that only the guilty one
         is refused (`crashed` or `too_slow`).

@@ -194,9 +194,9 @@ async def test_heavy_picture(tmp_path: Path, opened: Opener, memory_mb: int, rea
     """A picture that takes much memory is decoded alone if it fits a worker at all, else refused as too large."""
     path = tmp_path / "heavy.gif"
     Image.new("L", (8000, 6000), 200).save(path)
-    file = opened(path)
+    files = [opened(path) for _ in range(3)]
     async with running(workers=2, memory_mb=memory_mb) as pool:
-        found = await asyncio.gather(*(pool.read_content(file, "heavy.gif") for _ in range(3)))
+        found = await asyncio.gather(*(pool.read_content(file, "heavy.gif") for file in files))
     for content in found:
         assert isinstance(content, Content)
         assert is_whole(content, path)
@@ -211,7 +211,7 @@ async def test_interactive_job_does_not_wait(photo: Path, opened: Opener) -> Non
         await pool.hash_only(file)
         (pid,) = pool.pids
         os.kill(pid, signal.SIGSTOP)
-        waiting = [asyncio.create_task(pool.read_content(file, "photo.jpg")) for _ in range(4)]
+        waiting = [asyncio.create_task(pool.read_content(opened(photo), "photo.jpg")) for _ in range(4)]
         await until(lambda: pool.active == 1)
         assert is_whole(await pool.read_content(file, "photo.jpg", interactive=True), photo)
         assert not any(task.done() for task in waiting)
@@ -223,7 +223,7 @@ async def test_cancelled_caller_leaves_the_pool_working(photo: Path, opened: Ope
     """A caller that goes away takes its job along and disturbs nobody."""
     file = opened(photo)
     async with running() as pool:
-        tasks = [asyncio.create_task(pool.read_content(file, "photo.jpg")) for _ in range(6)]
+        tasks = [asyncio.create_task(pool.read_content(opened(photo), "photo.jpg")) for _ in range(6)]
         await until(lambda: pool.active == 1)
         for task in tasks:
             task.cancel()
