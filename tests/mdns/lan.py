@@ -165,6 +165,12 @@ class Lines:
             if wanted(line):
                 return line.rstrip("\n")
 
+    def so_far(self) -> list[str]:
+        """All lines that have come by now."""
+        with contextlib.suppress(AssertionError):
+            self.wait(lambda _: False, 0.2)
+        return self.seen
+
     def _pump(self) -> None:
         with contextlib.suppress(ValueError):
             for line in self._stream:
@@ -182,6 +188,10 @@ class Advertised:
     def name(self) -> str:
         """The name under which it has announced itself next."""
         return self.lines.wait(lambda line: line.startswith("announced ")).removeprefix("announced ")
+
+    def wait_named(self, name: str) -> None:
+        """Wait until it announced itself under `name`; late addresses make it announce more than once."""
+        self.lines.wait(lambda line: line.rstrip("\n") == f"announced {name}")
 
     def stop(self) -> int:
         """SIGTERM; the exit code."""
