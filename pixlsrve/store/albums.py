@@ -9,8 +9,8 @@ import msgspec
 
 from pixlsrve.model import AlbumId, AssetId
 from pixlsrve.store.assets import Viewer, version_of
-from pixlsrve.store.database import Queries, Row
-from pixlsrve.store.listing import Listing, placeholders
+from pixlsrve.store.database import Queries, Row, marks
+from pixlsrve.store.listing import Listing
 
 AlbumSort = Literal["name", "date", "photo_count"]
 
@@ -76,7 +76,7 @@ def listing(*, sort: AlbumSort, viewer: Viewer) -> Listing:
         # The index has the bare column, and a row-value comparison never holds for NULL: both must never be missing.
         where += " AND f.latest_us IS NOT NULL"
     if viewer is not None:
-        where += f" AND f.root_id IN ({placeholders(len(viewer))})"
+        where += f" AND f.root_id IN ({marks(viewer)})"
         parameters.extend(sorted(viewer))
     return Listing(
         source="folder AS f",

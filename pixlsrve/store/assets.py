@@ -8,9 +8,9 @@ from typing import Literal
 import msgspec
 
 from pixlsrve.model import AlbumId, AssetId, Facts, Kind
-from pixlsrve.store.database import Parameters, Queries, Row
+from pixlsrve.store.database import Parameters, Queries, Row, marks
 from pixlsrve.store.date_key import first_key, last_key
-from pixlsrve.store.listing import Listing, placeholders
+from pixlsrve.store.listing import Listing
 
 PhotoSort = Literal["date", "name", "size"]
 Kinds = Literal["photo", "video", "audio"] | None
@@ -282,7 +282,7 @@ def add_viewer(terms: list[str], parameters: list[int | str | bytes], viewer: Vi
     if viewer is not None:
         # An empty list would be a condition that no index can serve, which INDEXED BY takes for an error.
         seen = sorted(viewer) or [-1]
-        terms.append(f"a.root_id IN ({placeholders(len(seen))})")
+        terms.append(f"a.root_id IN ({marks(seen)})")
         parameters.extend(seen)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence, Sized
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -219,6 +219,6 @@ def _pragmas(durability: Durability, cache_kib: int) -> tuple[str, ...]:
     )
 
 
-def marks(values: Sequence[object]) -> str:
+def marks(values: Sized) -> str:
     """Question marks for an IN list of so many values."""
     return ",".join("?" * len(values))

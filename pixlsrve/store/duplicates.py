@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from pixlsrve.store.assets import Asset, Viewer, add_viewer, asset_rows
-from pixlsrve.store.database import Queries
-from pixlsrve.store.listing import placeholders
+from pixlsrve.store.database import Queries, marks
 
 
 async def digests(db: Queries, viewer: Viewer) -> list[bytes]:
@@ -22,7 +21,7 @@ async def digests(db: Queries, viewer: Viewer) -> list[bytes]:
 async def copies(db: Queries, sha256s: list[bytes], viewer: Viewer) -> list[Asset]:
     """The shown photos and videos with these digests, ordered by digest, then oldest id first."""
     terms, parameters = (
-        ["a.shown IN (1, 2)", f"a.sha256 IN ({placeholders(len(sha256s))})"],
+        ["a.shown IN (1, 2)", f"a.sha256 IN ({marks(sha256s)})"],
         list[int | str | bytes](sha256s),
     )
     add_viewer(terms, parameters, viewer)

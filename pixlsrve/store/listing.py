@@ -86,11 +86,6 @@ async def every_nth_key(db: Queries, listing: Listing, step: int) -> list[Key]:
     return await db.fetch_all(sql, (*listing.parameters, step))
 
 
-def placeholders(count_: int) -> str:
-    """`count_` question marks for an IN list."""
-    return ", ".join("?" * count_)
-
-
 def _tuple(parts: tuple[str, ...]) -> str:
     return parts[0] if len(parts) == 1 else f"({', '.join(parts)})"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from pixlsrve.store.assets import Kinds, Viewer, add_days, add_viewer, choose_index, from_terms, shown_term
-from pixlsrve.store.database import Queries
-from pixlsrve.store.listing import Listing, placeholders
+from pixlsrve.store.database import Queries, marks
+from pixlsrve.store.listing import Listing
 
 SMALL_ALBUM = 20_000
 """Assets that are sorted by date in less time than a walk through all dates takes."""
@@ -72,7 +72,7 @@ def listing(asked: Conditions) -> Listing:
             source += f" INDEXED BY {index}"
             terms.append(shown_term(asked.kind, index))
     if asked.kinds:
-        terms.append(f"a.kind IN ({placeholders(len(asked.kinds))})")
+        terms.append(f"a.kind IN ({marks(asked.kinds)})")
         parameters.extend(sorted(asked.kinds))
     add_days(terms, parameters, asked.days, in_date_order=True, key=key)
     _add_facts(terms, parameters, asked)
@@ -103,7 +103,7 @@ def _is_small(album: AlbumTree | None) -> bool:
 
 def _add_facts(terms: list[str], parameters: list[int | str | bytes], asked: Conditions) -> None:
     if asked.formats:
-        terms.append(f"a.format IN ({placeholders(len(asked.formats))})")
+        terms.append(f"a.format IN ({marks(asked.formats)})")
         parameters.extend(sorted(asked.formats))
     if asked.iso_min is not None:
         terms.append("a.iso >= ?")
