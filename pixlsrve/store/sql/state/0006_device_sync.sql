@@ -1,0 +1,1 @@
+-- Where devices' agents are, their songs, and how their syncs went.

@@ -1,0 +1,75 @@
+"""What the tunnel asks of a WireGuard interface, whoever drives it."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Collection
+from typing import Protocol
+
+import msgspec
+
+from pixlsrve.errors import PixlsrveError
+
+
+class TunnelUnavailable(PixlsrveError):
+    """There can be no tunnel just now; `message` says why and which command mends it."""
+
+    reason = "no_tunnel"
+
+
+class InterfaceSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The host's end of the tunnel."""
+
+    name: str
+    """Of the network interface; macOS gives its own (`utunN`)."""
+    private_key: bytes
+    """32 bytes."""
+    port: int
+    """UDP; 0 lets the system choose."""
+    address: ipaddress.IPv4Interface
+    """The host's address in the tunnel, with the network's prefix."""
+
+    def __repr__(self) -> str:
+        return f"InterfaceSettings(name={self.name!r}, port={self.port}, address={self.address})"
+
+
+class DesiredPeer(msgspec.Struct, frozen=True, kw_only=True, order=True):
+    """One peer that may use the tunnel."""
+
+    public_key: bytes
+    """32 bytes."""
+    address: ipaddress.IPv4Address
+    """Its only allowed IP, as a /32 (THREATS T35)."""
+
+
+class PeerState(msgspec.Struct, frozen=True, kw_only=True):
+    """One peer as the interface has it."""
+
+    public_key: bytes
+    allowed_ips: tuple[str, ...]
+    """Networks in their canonical text."""
+    endpoint: str | None = None
+    """HOST:PORT where it was last heard; None when never."""
+    last_handshake_s: int | None = None
+    """Seconds since the epoch; None when there was none since the interface came up."""
+    received_bytes: int = 0
+    sent_bytes: int = 0
+
+
+class Backend(Protocol):
+    """Drives one interface. Every call raises TunnelUnavailable when it can't be done, and may be made again."""
+
+    name: str
+    """`kernel` or `userspace`."""
+
+    async def ensure(self, settings: InterfaceSettings) -> None:
+        """Have the interface up with this key, port and address, taking over or replacing what was left; keeps peers."""
+
+    async def apply(self, *, put: Collection[DesiredPeer], remove: Collection[bytes]) -> None:
+        """Add or correct peers, then drop those with the keys in `remove`."""
+
+    async def peers(self) -> list[PeerState]:
+        """Every peer that the interface has just now."""
+
+    async def tear_down(self) -> None:
+        """Remove the interface; fine when there is none."""
