@@ -63,7 +63,7 @@ class Backend(Protocol):
     """`kernel` or `userspace`."""
 
     async def ensure(self, settings: InterfaceSettings) -> None:
-        """Have the interface up with this key, port and address, taking over or replacing what was left; keeps peers."""
+        """Have the interface up with this key, port and address, over whatever was left; peers stay."""
 
     async def apply(self, *, put: Collection[DesiredPeer], remove: Collection[bytes]) -> None:
         """Add or correct peers, then drop those with the keys in `remove`."""
