@@ -25,12 +25,15 @@ import pytest
 START_LIMIT_S = 60.0
 STOP_LIMIT_S = 60.0
 COMMAND = [sys.executable, "-m", "pixlsrve"]
-QUIET = {"PIXLSRVE_MDNS__ENABLED": "false"}
-"""Nothing is announced on the network of whoever runs the tests."""
+QUIET = {"PIXLSRVE_MDNS__ENABLED": "false", "PIXLSRVE_WIREGUARD__ENABLED": "false"}
+"""Nothing is announced on the network of whoever runs the tests, and no tunnel is made there."""
 
 
 class Daemon:
     """`pixlsrve serve` on `data_dir`. Use `start` and `stop`, or let the fixture end it."""
+
+    prefix: tuple[str, ...] = ()
+    """What stands before the command: where it is run."""
 
     def __init__(self, data_dir: Path, *options: str, env: dict[str, str] | None = None) -> None:
         self.data_dir = data_dir
@@ -46,7 +49,7 @@ class Daemon:
         """Start, and wait for the line that says where it listens."""
         _give_places(self.data_dir)
         self.process = subprocess.Popen(
-            [*COMMAND, "serve", "--data-dir", str(self.data_dir), "--port", "0", *self.options],
+            [*self.prefix, *COMMAND, "serve", "--data-dir", str(self.data_dir), "--port", "0", *self.options],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -70,7 +73,7 @@ class Daemon:
     def run_to_end(self) -> tuple[int, str, str]:
         """For a start that is meant to fail: exit code, standard output, standard error."""
         done = subprocess.run(
-            [*COMMAND, "serve", "--data-dir", str(self.data_dir), "--port", "0", *self.options],
+            [*self.prefix, *COMMAND, "serve", "--data-dir", str(self.data_dir), "--port", "0", *self.options],
             capture_output=True,
             text=True,
             env=self._environment(),
@@ -99,7 +102,7 @@ class Daemon:
         """Run a command against this daemon; its standard output. Fails unless it exits with `code`."""
         group, *rest = arguments
         done = subprocess.run(
-            [*COMMAND, group, "--data-dir", str(self.data_dir), *rest],
+            [*self.prefix, *COMMAND, group, "--data-dir", str(self.data_dir), *rest],
             capture_output=True,
             text=True,
             env=self._environment(),

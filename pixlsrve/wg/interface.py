@@ -12,9 +12,13 @@ from pixlsrve.errors import PixlsrveError
 
 
 class TunnelUnavailable(PixlsrveError):
-    """There can be no tunnel just now; `message` says why and which command mends it."""
+    """There can be no tunnel just now: `message` says why, `remedy` which command mends it."""
 
     reason = "no_tunnel"
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.remedy = remedy
 
 
 class InterfaceSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,5 +75,11 @@ class Backend(Protocol):
     async def peers(self) -> list[PeerState]:
         """Every peer that the interface has just now."""
 
+    async def listening_port(self) -> int:
+        """The UDP port that it listens on just now."""
+
+    async def lost(self) -> None:
+        """Wait until the interface, or who drives it, has gone by itself."""
+
     async def tear_down(self) -> None:
-        """Remove the interface; fine when there is none."""
+        """Remove the interface; fine when there is none. Never raises TunnelUnavailable."""
