@@ -12,13 +12,9 @@ from pixlsrve.errors import PixlsrveError
 
 
 class TunnelUnavailable(PixlsrveError):
-    """There can be no tunnel just now: `message` says why, `remedy` which command mends it."""
+    """There can be no tunnel just now; `message` says why and which command mends it."""
 
     reason = "no_tunnel"
-
-    def __init__(self, message: str, remedy: str = "") -> None:
-        super().__init__(message)
-        self.remedy = remedy
 
 
 class InterfaceSettings(msgspec.Struct, frozen=True, kw_only=True):
