@@ -12,9 +12,18 @@ from pixlsrve.errors import PixlsrveError
 
 
 class TunnelUnavailable(PixlsrveError):
-    """There can be no tunnel just now; `message` says why and which command mends it."""
+    """There can be no tunnel just now: `message` says why, `remedy` which command mends it."""
 
     reason = "no_tunnel"
+
+    def __init__(self, message: str, remedy: str = "", *, reason: str | None = None) -> None:
+        super().__init__(message, reason=reason)
+        self.remedy = remedy
+
+    @property
+    def text(self) -> str:
+        """Both, for a person."""
+        return f"{self.message} {self.remedy}".strip()
 
 
 class InterfaceSettings(msgspec.Struct, frozen=True, kw_only=True):
