@@ -1,0 +1,1 @@
+"""What the household's router is asked for when the owner wants that: to let the tunnel's port in."""
