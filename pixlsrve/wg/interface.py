@@ -11,6 +11,10 @@ import msgspec
 from pixlsrve.errors import PixlsrveError
 
 
+Why = tuple[str, str]
+"""Why something can't be, and which command mends it."""
+
+
 class TunnelUnavailable(PixlsrveError):
     """There can be no tunnel just now: `message` says why, `remedy` which command mends it."""
 
