@@ -1,0 +1,137 @@
+"""Asks other resolvers: over UDP from a port of its own each time, over TCP where the answer is too long."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import socket
+import struct
+from collections.abc import Callable, Sequence
+
+from pixlsrve.wg.dns import message
+from pixlsrve.wg.dns.message import Answer, Malformed, Query
+from pixlsrve.wg.dns.resolvers import Server
+
+TRY_S = 1.5
+"""How long one packet is waited for."""
+TRIES = 3
+PATIENCE_S = 0.75
+"""How long a silent server is waited for before the next one is asked too."""
+LIMIT_S = 4.5
+"""Phones give up after five seconds."""
+_RECEIVED_BYTES_MAX = 4_096
+_LENGTH = struct.Struct("!H")
+_POOR = frozenset({message.SERVFAIL, message.REFUSED, message.NOTIMP, message.FORMERR})
+
+
+class NoAnswer(Exception):
+    """Nobody who could be asked has answered."""
+
+
+class Forwarder:
+    """Asks `servers` in their order; one that answered where others failed is asked first from then on."""
+
+    def __init__(self, servers: Callable[[], Sequence[Server]]) -> None:
+        self._servers = servers
+        self._favourite: Server | None = None
+
+    async def ask(self, query: Query) -> Answer:
+        """The first good answer, else the first poor one. Raises NoAnswer."""
+        try:
+            async with asyncio.timeout(LIMIT_S):
+                return await self._ask_all(query, self._in_order())
+        except TimeoutError as error:
+            raise NoAnswer from error
+
+    def _in_order(self) -> list[Server]:
+        return sorted(self._servers(), key=lambda server: server != self._favourite)
+
+    async def _ask_all(self, query: Query, waiting: list[Server]) -> Answer:
+        """Ask the servers, the next one beside the others when these are silent. Raises NoAnswer."""
+        asked: dict[asyncio.Task[Answer], Server] = {}
+        poor: Answer | None = None
+        try:
+            while waiting or asked:
+                if waiting:
+                    server = waiting.pop(0)
+                    asked[asyncio.create_task(_exchange(server, query))] = server
+                done, _ = await asyncio.wait(
+                    asked, timeout=PATIENCE_S if waiting else None, return_when=asyncio.FIRST_COMPLETED
+                )
+                for task in done:
+                    server = asked.pop(task)
+                    answer = _result(task)
+                    if answer is not None and answer.rcode not in _POOR:
+                        self._favourite = server
+                        return answer
+                    poor = poor or answer
+        finally:
+            for task in asked:
+                task.cancel()
+        if poor is None:
+            raise NoAnswer
+        return poor
+
+
+def _result(task: asyncio.Task[Answer]) -> Answer | None:
+    try:
+        return task.result()
+    except NoAnswer:
+        return None
+
+
+async def _exchange(server: Server, query: Query) -> Answer:
+    """Ask one server until it answers; without EDNS if it knows none (RFC 6891 §7). Raises NoAnswer."""
+    has_edns = True
+    for _ in range(TRIES):
+        id_ = secrets.randbits(16)
+        packet = message.make_query(query, id_, has_edns=has_edns)
+        try:
+            async with asyncio.timeout(TRY_S):
+                found = await _over_udp(server, packet, id_, query)
+            if message.is_truncated(found):
+                found = await _over_tcp(server, packet, id_, query)
+            answer = message.read_answer(found, query, asyncio.get_running_loop().time())
+        except TimeoutError:
+            continue
+        except (OSError, EOFError, Malformed) as error:
+            raise NoAnswer from error
+        if not (has_edns and answer.rcode in (message.FORMERR, message.NOTIMP)):
+            return answer
+        has_edns = False
+    raise NoAnswer
+
+
+async def _over_udp(server: Server, packet: bytes, id_: int, query: Query) -> bytes:
+    """The answer to one packet. The connected socket takes none from other addresses or for other ports.
+
+    Raises OSError, also when the server's computer says that nobody listens there.
+    """
+    loop = asyncio.get_running_loop()
+    with socket.socket(server.family, socket.SOCK_DGRAM) as asking:
+        asking.setblocking(False)
+        asking.connect(server.address())
+        asking.send(packet)
+        while True:
+            found = await loop.sock_recv(asking, _RECEIVED_BYTES_MAX)
+            if message.is_answer_to(found, id_, query):
+                return found
+
+
+async def _over_tcp(server: Server, packet: bytes, id_: int, query: Query) -> bytes:
+    """The answer over a connection of its own (RFC 7766). Raises OSError, EOFError, Malformed, TimeoutError."""
+    host = str(server.address()[0]) + (f"%{server.zone}" if server.zone else "")
+    reader, writer = await asyncio.open_connection(host, server.port)
+    try:
+        async with asyncio.timeout(TRY_S):
+            writer.write(_LENGTH.pack(len(packet)) + packet)
+            (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
+            found = await reader.readexactly(length)
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+    if not message.is_answer_to(found, id_, query):
+        raise Malformed
+    return found
