@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import platform
+import socket
 import sys
 import threading
 from collections.abc import Callable, Collection, Coroutine
@@ -13,21 +15,35 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+import structlog
+
 from pixlsrve.wg.interface import DesiredPeer, InterfaceSettings, PeerState, TunnelUnavailable
+
+log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 _CAP_NET_ADMIN = 12
 """Its bit; linux/capability.h."""
+_NETLINK_ROUTE, _LINK_NEWS = 0, 1
+"""The protocol, and its group of news about interfaces; linux/netlink.h, linux/rtnetlink.h."""
+_NEWS_BYTES = 65_536
 _NO_RIGHTS = (
-    "The right to make network interfaces (CAP_NET_ADMIN) is missing; run the daemon as the service that "
-    "`pixlsrve install` sets up, or as root."
+    "The right to make network interfaces (CAP_NET_ADMIN) is missing.",
+    "Run the daemon as the service that `pixlsrve install` sets up, or as root.",
 )
 _NOT_LOADED = (
-    "The kernel's WireGuard module is not loaded; run `modprobe wireguard` as root, and write the word wireguard "
-    "into /etc/modules-load.d/pixlsrve.conf so that it is loaded at each start."
+    "The kernel's WireGuard module is not loaded.",
+    "Run `modprobe wireguard` as root, and write the word wireguard into /etc/modules-load.d/pixlsrve.conf so that "
+    "it is loaded at each start.",
 )
-_NOT_THERE = "This system's kernel has no WireGuard; a kernel of Linux 5.6 or newer usually has it."
-_NO_NETLINK = "The kernel's netlink sockets are closed to the daemon; allow AF_NETLINK where it is sandboxed."
+_NOT_THERE = (
+    "This system's kernel has no WireGuard.",
+    "Install a kernel of Linux 5.6 or newer, which usually has it, or wireguard-go (`apt install wireguard-go`).",
+)
+_NO_NETLINK = (
+    "The kernel's netlink sockets are closed to the daemon.",
+    "Allow AF_NETLINK where the daemon is sandboxed.",
+)
 
 
 class KernelBackend:
@@ -52,11 +68,11 @@ class KernelBackend:
         if sys.platform != "linux":
             return "The kernel's WireGuard is Linux's only."
         if not _has_net_admin():
-            return _NO_RIGHTS
+            return " ".join(_NO_RIGHTS)
         try:
-            return None if _in_thread(_has_family) else _module_remedy()
+            return None if _in_thread(_has_family) else " ".join(missing_module())
         except TunnelUnavailable as error:
-            return error.message
+            return f"{error.message} {error.remedy}".rstrip()
 
     async def ensure(self, settings: InterfaceSettings) -> None:
         """Have the interface up with this key, port and address; a WireGuard interface of that name is taken over.
@@ -82,14 +98,40 @@ class KernelBackend:
         name = self._name()
         return await self._run(lambda: netlink.peers(name))
 
+    async def listening_port(self) -> int:
+        """The UDP port that it listens on just now. Raises TunnelUnavailable."""
+        from pixlsrve.wg import netlink
+
+        name = self._name()
+        return await self._run(lambda: netlink.listening_port(name))
+
+    async def lost(self) -> None:
+        """Wait until the interface is gone, or is another one of the same name."""
+        name = self._name()
+        index = _index(name)
+        changed = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, _NETLINK_ROUTE) as news:
+            news.bind((0, _LINK_NEWS))
+            loop.add_reader(news, _drain, news, changed)
+            try:
+                while index is not None and _index(name) == index:
+                    changed.clear()
+                    await changed.wait()
+            finally:
+                loop.remove_reader(news)
+
     async def tear_down(self) -> None:
-        """Remove the interface; fine when there is none. Raises TunnelUnavailable."""
+        """Remove the interface; fine when there is none, or when it can't be done."""
         if self._settings is None:
             return
         from pixlsrve.wg import netlink
 
         name = self._name()
-        await self._run(lambda: netlink.remove(name))
+        try:
+            await self._run(lambda: netlink.remove(name))
+        except TunnelUnavailable as error:
+            log.warning("the tunnel's interface stays", interface=name, reason=error.message)
 
     def _name(self) -> str:
         if self._settings is None:
@@ -124,6 +166,21 @@ def _in_thread(request: Callable[[], Coroutine[Any, Any, T]]) -> T:
         return pool.submit(_on_own_loop, request).result()
 
 
+def _index(name: str) -> int | None:
+    """The interface's index, None where there is none."""
+    try:
+        return socket.if_nametoindex(name)
+    except OSError:
+        return None
+
+
+def _drain(news: socket.socket, changed: asyncio.Event) -> None:
+    """Something happened to some interface; what it was does not matter, nor whether some of it was lost."""
+    with contextlib.suppress(OSError):
+        news.recv(_NEWS_BYTES)
+    changed.set()
+
+
 async def _has_family() -> bool:
     from pixlsrve.wg import netlink
 
@@ -134,25 +191,27 @@ def _refusal(code: int, settings: InterfaceSettings | None) -> TunnelUnavailable
     """The kernel's error in a person's words."""
     name = settings.name if settings else "of the tunnel"
     if code in (errno.EPERM, errno.EACCES):
-        return TunnelUnavailable(_NO_RIGHTS, reason="no_rights")
+        return TunnelUnavailable(*_NO_RIGHTS)
     if code in (errno.EOPNOTSUPP, errno.ENOENT, errno.EPROTONOSUPPORT):
-        return TunnelUnavailable(_module_remedy(), reason="no_wireguard")
+        return TunnelUnavailable(*missing_module())
     if code == errno.EAFNOSUPPORT:
-        return TunnelUnavailable(_NO_NETLINK, reason="no_rights")
+        return TunnelUnavailable(*_NO_NETLINK)
     if code == errno.EADDRINUSE and settings is not None:
         return TunnelUnavailable(
-            f"The UDP port {settings.port} is taken by another program (`ss -lunp` shows it); end that program, or set "
-            "wireguard.port to another port.",
-            reason="port_taken",
+            f"The UDP port {settings.port} is taken by another program.",
+            "End that program (`ss -lunp` shows it), or set wireguard.port to another port.",
         )
     if code == errno.ENODEV:
-        return TunnelUnavailable(f"The network interface {name} is gone; it is made again within a minute.")
+        return TunnelUnavailable(f"The network interface {name} is gone.", "It is made again within a minute.")
     return TunnelUnavailable(f"The kernel refuses the network interface {name}: {os.strerror(code)}.")
 
 
-def _module_remedy() -> str:
-    """What is to be done where the kernel answers that it knows no WireGuard."""
-    listing = Path("/lib/modules") / platform.release() / "modules.dep"
+def missing_module(listing: Path | None = None) -> tuple[str, str]:
+    """What is wrong, and what is to be done, where the kernel answers that it knows no WireGuard.
+
+    `listing` is the kernel's modules.dep, which names the modules on disk.
+    """
+    listing = listing or Path("/lib/modules") / platform.release() / "modules.dep"
     try:
         is_on_disk = "/wireguard.ko" in listing.read_text(errors="replace")
     except OSError:

@@ -42,8 +42,12 @@ async def ensure(settings: InterfaceSettings) -> None:
     """Have the interface, with its key, port and address, and up. Raises NetlinkError, TunnelUnavailable."""
     async with AsyncIPRoute() as links:
         index = await _ensure_link(links, settings.name)
-        key = base64.b64encode(settings.private_key)
-        await _tell(settings.name, ["WGDEVICE_A_PRIVATE_KEY", key], ["WGDEVICE_A_LISTEN_PORT", settings.port])
+        attributes: Attributes = [["WGDEVICE_A_PRIVATE_KEY", base64.b64encode(settings.private_key)]]
+        if (
+            settings.port
+        ):  # a free one is chosen when the interface goes up; telling it 0 would choose another each time
+            attributes.append(["WGDEVICE_A_LISTEN_PORT", settings.port])
+        await _tell(settings.name, *attributes)
         await _ensure_address(links, index, settings.address)
         await links.link("set", index=index, state="up")
 
@@ -66,6 +70,14 @@ async def peers(name: str) -> list[PeerState]:
                 known = found.get(peer.public_key)
                 found[peer.public_key] = peer if known is None else _joined(known, peer)
     return list(found.values())
+
+
+async def listening_port(name: str) -> int:
+    """The UDP port of the interface. Raises NetlinkError."""
+    async with _WireGuard() as device:
+        await device.setup_endpoint()
+        ports = [message.get_attr("WGDEVICE_A_LISTEN_PORT") async for message in await device.info(name)]
+    return int(ports[0])
 
 
 async def remove(name: str) -> None:
@@ -92,9 +104,8 @@ async def _ensure_link(links: AsyncIPRoute, name: str) -> int:
             raise NetlinkError(errno.ENODEV)
     if _kind(link) != KIND:
         raise TunnelUnavailable(
-            f"The network interface {name} exists already and is no WireGuard interface; remove it with "
-            f"`ip link delete {name}`, or set wireguard.interface to another name.",
-            reason="interface_taken",
+            f"The network interface {name} exists already and is no WireGuard interface.",
+            f"Remove it with `ip link delete {name}`, or set wireguard.interface to another name.",
         )
     return int(link["index"])
 
