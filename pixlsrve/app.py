@@ -40,6 +40,7 @@ from pixlsrve.http.people_desk import PeopleDesk
 from pixlsrve.http.reach import REACH, Reach
 from pixlsrve.http.routes import ROUTES
 from pixlsrve.http.server import HttpServer
+from pixlsrve.http.tunnel import TUNNEL_FACTS, TunnelFacts
 from pixlsrve.index.context import IndexContext
 from pixlsrve.index.indexer import Indexer
 from pixlsrve.index.library import open_roots
@@ -58,6 +59,7 @@ from pixlsrve.services import Service
 from pixlsrve.services import running as running_service
 from pixlsrve.store import recovery, state, upkeep
 from pixlsrve.store.database import Database, DatabaseDamaged
+from pixlsrve.wg.overview import Overview
 from pixlsrve.wg.peers import Peers as TunnelPeers
 
 log = structlog.get_logger(__name__)
@@ -160,6 +162,9 @@ class _Start:
         self._identity = await open_identity(
             self._state_db, key=key, host_id=self._host_id, clock=clock, tunnel=self._tunnel, bus=self._bus
         )
+        overview = Overview(self._tunnel, config.wireguard.network)
+        self._facts = TunnelFacts(overview=overview, has_dns=config.dns.enabled)
+        self._identity.revocation.on_change(self._facts.forgetter(self._identity.devices))
         self._stack.callback(self._identity.hasher.close)
         self._stack.push_async_callback(_limited, "times of last use", self._identity.devices.save_seen)
         await self._serve("times of last use", self._identity.devices)
@@ -225,7 +230,7 @@ class _Start:
             sessions=self._identity.sessions,
         )
         app[identity.IDENTITY], app[identity.TUNNEL] = self._identity, self._tunnel
-        app[identity.JOIN_LINKS] = self._links
+        app[identity.JOIN_LINKS], app[TUNNEL_FACTS] = self._links, self._facts
         app[doors.DOORS], app[doors.PUBLIC_URL] = self._doors, self._config.http.public_url
         for part in (app[keys.HUB], app[keys.RUNNING]):
             self._identity.revocation.on_change(part.recheck)
@@ -296,7 +301,8 @@ class _Start:
             revocation=self._identity.revocation,
             started_s=self._started_s,
         )
-        people, pairing = PeopleDesk(self._identity, self._roots), PairingDesk(self._identity, self._links)
+        people = PeopleDesk(self._identity, self._roots, self._facts.overview)
+        pairing = PairingDesk(self._identity, self._links)
         self._stack.push_async_callback(_limited, "pairing windows", pairing.close)
         invitations = InvitationDesk(
             self._doors.invitations,

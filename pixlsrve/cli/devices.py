@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -15,7 +16,7 @@ from pixlsrve.config import find_data_dir
 @data_dir_option
 @json_option
 def devices(data_dir: Path | None, as_json: bool) -> None:
-    """List the devices that have joined, and when each was last heard of.
+    """List the devices that have joined, when each was last heard of, and how its tunnel is.
 
     \b
     Example:
@@ -37,10 +38,29 @@ def devices(data_dir: Path | None, as_json: bool) -> None:
             row["role"],
             local_time(row["paired_at"]),
             local_time(row["last_seen_at"]),
+            _tunnel(row["tunnel"]),
         ]
         for row in rows
     ]
-    print_table(["id", "name", "type", "belongs to", "role", "joined", "last seen"], cells)
+    print_table(["id", "name", "type", "belongs to", "role", "joined", "last seen", "tunnel"], cells)
+
+
+def _tunnel(tunnel: dict[str, Any] | None) -> str:
+    """A device's tunnel in a few words."""
+    if tunnel is None or tunnel["address"] is None:
+        return "none"
+    if tunnel["state"] != "allowed":
+        why = f": {tunnel['revoked_reason']}" if tunnel["revoked_reason"] else ""
+        return f"ended {local_time(tunnel['revoked_at'])}{why}"
+    words = [tunnel["address"]]
+    if tunnel["is_connected"]:
+        traffic = tunnel["received_bytes"] + tunnel["sent_bytes"]
+        words.append(f"connected, {traffic / 1_000_000:.1f} MB")
+    elif tunnel["last_handshake"] is not None:
+        words.append(f"last {local_time(tunnel['last_handshake'])}")
+    if tunnel["is_outdated"]:
+        words.append("needs its configuration anew")
+    return ", ".join(words)
 
 
 @click.command()

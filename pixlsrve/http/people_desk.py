@@ -13,8 +13,10 @@ from pixlsrve.http import routing
 from pixlsrve.http.control import ControlRoute
 from pixlsrve.http.inputs import BodyCheck
 from pixlsrve.http.times import rfc3339
+from pixlsrve.http.tunnel import tunnel_item
 from pixlsrve.media.roots import Roots
 from pixlsrve.model import Account, Device, LibraryAccess, Role
+from pixlsrve.wg.overview import DeviceTunnel, Overview
 
 
 class NewUserBody(msgspec.Struct, frozen=True):
@@ -61,7 +63,8 @@ class DeviceBody(msgspec.Struct, frozen=True):
 class PeopleDesk:
     """Answers about accounts and devices."""
 
-    def __init__(self, identity: Identity, roots: Roots) -> None:
+    def __init__(self, identity: Identity, roots: Roots, overview: Overview) -> None:
+        self._overview = overview
         self._accounts = identity.accounts
         self._devices = identity.devices
         self._roots = roots
@@ -113,12 +116,14 @@ class PeopleDesk:
         return routing.answer(self._user(await self._accounts.allow(account.id, body.library, roots)))
 
     async def _list_devices(self, _: web.Request) -> web.Response:
-        return routing.answer({"devices": [self._device(device) for device in self._devices.list_all()]})
+        found = await self._overview.all()
+        listed = [self._device(device, found.get(device.id)) for device in self._devices.list_all()]
+        return routing.answer({"devices": listed})
 
     async def _revoke(self, request: web.Request) -> web.Response:
         body = await self._read_device(request)
         device = self._devices.named(body.device)
-        shown = self._device(device)
+        shown = self._device(device, (await self._overview.all()).get(device.id))
         await self._devices.revoke(device)
         return routing.answer(shown)
 
@@ -145,7 +150,7 @@ class PeopleDesk:
             "last_login_at": _time(account.last_login_us),
         }
 
-    def _device(self, device: Device) -> dict[str, Any]:
+    def _device(self, device: Device, tunnel: DeviceTunnel | None) -> dict[str, Any]:
         owner = self._devices.owner(device)
         return {
             "id": device.id,
@@ -156,6 +161,7 @@ class PeopleDesk:
             "role": self._devices.role(device).value,
             "paired_at": rfc3339(device.paired_us),
             "last_seen_at": _time(device.last_seen_us),
+            "tunnel": tunnel_item(tunnel, Role.ADMIN),
         }
 
 

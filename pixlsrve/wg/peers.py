@@ -28,7 +28,8 @@ class PeerConfig(msgspec.Struct, frozen=True, kw_only=True):
     server_endpoint: str
     allowed_ips: str
     device_ip: str
-    dns: str
+    dns: str | None
+    """None where there is no resolver in the tunnel."""
 
     def __repr__(self) -> str:
         return f"PeerConfig(device_ip={self.device_ip!r})"
@@ -99,6 +100,11 @@ class Peers:
     async def unblock(self, device_id: int) -> None:
         """Allow a device's tunnel again. Raises NotFound."""
         await self._save_block(device_id, None, None)
+
+    async def is_blocked(self, device_id: int) -> bool:
+        """Whether the device's tunnel was ended and not allowed again."""
+        peer = await rows.find(self._state, device_id)
+        return peer is not None and peer.blocked_us is not None
 
     async def all_rows(self) -> list[PeerRow]:
         """Every peer, blocked ones included: what the interface is reconciled with."""

@@ -78,6 +78,7 @@ DECLARED: dict[Access, frozenset[str]] = {
             "POST /api/v1/auth/password",
             "GET /api/v1/devices",
             "GET /api/v1/vpn/config",
+            "POST /api/v1/vpn/status",
             "GET /api/v1/ws",
             "POST /api/v1/ws/ticket",
         }
@@ -85,6 +86,8 @@ DECLARED: dict[Access, frozenset[str]] = {
     Access.ADMIN: frozenset(
         {
             "POST /api/v1/auth/pairing-windows",
+            "POST /api/v1/vpn/revoke",
+            "POST /api/v1/vpn/restore",
         }
     ),
     Access.HOST: frozenset(

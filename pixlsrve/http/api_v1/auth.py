@@ -11,7 +11,8 @@ from msgspec import Meta
 from pixlsrve.auth.pairing import LONGEST_S, SHORTEST_S, Applicant
 from pixlsrve.auth.refresh import TokenPair
 from pixlsrve.errors import InvalidInput, NotPermitted
-from pixlsrve.http import cookies, identity, keys, library, routing
+from pixlsrve.http import cookies, identity, keys, library, routing, tunnel
+from pixlsrve.http.reach import REACH, Way
 from pixlsrve.http.routing import Access, Rate, Route
 from pixlsrve.model import Role, Subject, SubjectKind
 from pixlsrve.wg.peers import PeerConfig
@@ -32,7 +33,10 @@ class PairBody(msgspec.Struct, frozen=True):
 
 
 class PairAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a device needs from now on; `expires_in` is the access token's life in seconds."""
+    """What a device needs from now on; `expires_in` is the access token's life in seconds.
+
+    `addresses` are the ways to the host, best first: a client tries them in this order and compares `host_id`.
+    """
 
     device_id: str
     api_token: str
@@ -41,15 +45,18 @@ class PairAnswer(msgspec.Struct, frozen=True, kw_only=True):
     host_name: str
     refresh_token: str
     expires_in: int
+    addresses: list[Way]
 
 
 class BrowserAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a page of ours is told, which has a cookie instead of tokens; `device_id` after pairing."""
+    """What a page of ours is told, which has a cookie instead of tokens; `device_id` and what follows after pairing."""
 
     success: bool
     message: str
     device_id: str | None = None
     host_name: str | None = None
+    host_id: str | None = None
+    addresses: list[Way] | None = None
 
 
 class RefreshBody(msgspec.Struct, frozen=True):
@@ -123,17 +130,27 @@ async def pair(request: web.Request) -> web.Response:
         is_there=lambda: request.transport is not None and not request.transport.is_closing(),
     )
     paired = await request.app[identity.IDENTITY].pairing.pair(applicant, body.pairing_code)
+    reach = request.app.get(REACH)
+    addresses = [] if reach is None else reach.ways()
     if cookies.is_browser(request):
-        answer = BrowserAnswer(success=True, message="Paired", device_id=paired.device.uuid, host_name=host.name)
+        answer = BrowserAnswer(
+            success=True,
+            message="Paired",
+            device_id=paired.device.uuid,
+            host_name=host.name,
+            host_id=host.host_id,
+            addresses=addresses,
+        )
         return await _signed_in(request, Subject(SubjectKind.DEVICE, paired.device.id), answer)
     tokens = PairAnswer(
         device_id=paired.device.uuid,
         api_token=paired.tokens.access_token,
-        wireguard_config=await request.app[identity.TUNNEL].config_for(paired.device.id),
+        wireguard_config=await tunnel.config_of(request, paired.device.id),
         host_id=host.host_id,
         host_name=host.name,
         refresh_token=paired.tokens.refresh_token,
         expires_in=paired.tokens.expires_in,
+        addresses=addresses,
     )
     return routing.answer(tokens, headers=NO_STORE)
 

@@ -1,16 +1,15 @@
-"""The devices that have been paired, as their owners and admins see them: /api/v1/devices, /api/v1/vpn/config."""
+"""The devices that have been paired, as their owners and admins see them: /api/v1/devices."""
 
 from __future__ import annotations
 
 import msgspec
 from aiohttp import web
 
-from pixlsrve.errors import NotFound
-from pixlsrve.http import identity, keys, routing
+from pixlsrve.http import identity, keys, routing, tunnel
 from pixlsrve.http.routing import Access, Rate, Route
 from pixlsrve.http.times import rfc3339
+from pixlsrve.http.tunnel import TunnelItem
 from pixlsrve.model import Role
-from pixlsrve.wg.peers import KEEPALIVE_S
 
 
 class DeviceItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +25,7 @@ class DeviceItem(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it is the one that asks."""
     paired_at: str
     last_seen_at: str | None
+    tunnel: TunnelItem | None
 
 
 class DevicesAnswer(msgspec.Struct, frozen=True):
@@ -34,23 +34,10 @@ class DevicesAnswer(msgspec.Struct, frozen=True):
     devices: list[DeviceItem]
 
 
-class ConfigAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """A device's end of the tunnel; `private_key` is null where only the device has it, `keepalive` in seconds."""
-
-    device_id: str
-    private_key: str | None
-    server_public_key: str
-    server_endpoint: str
-    allowed_ips: str
-    device_ip: str
-    dns: str
-    keepalive: int
-
-
 async def list_devices(request: web.Request) -> web.Response:
     """GET /api/v1/devices: one's own, all for an admin."""
     devices, asker = request.app[identity.IDENTITY].devices, request[keys.PRINCIPAL]
-    items = []
+    found, items = await tunnel.tunnels(request), []
     for device in devices.list_visible(asker):
         owner = devices.owner(device)
         item = DeviceItem(
@@ -63,20 +50,10 @@ async def list_devices(request: web.Request) -> web.Response:
             is_current=device.uuid == asker.device_id,
             paired_at=rfc3339(device.paired_us),
             last_seen_at=None if device.last_seen_us is None else rfc3339(device.last_seen_us),
+            tunnel=tunnel.tunnel_item(found.get(device.id), asker.role),
         )
         items.append(item)
     return routing.answer(DevicesAnswer(items))
-
-
-async def get_config(request: web.Request) -> web.Response:
-    """GET /api/v1/vpn/config: the tunnel's configuration of the device that asks."""
-    asker = request[keys.PRINCIPAL]
-    if asker.device_id is None:
-        raise NotFound("Only a device has a tunnel configuration; ask with its token.")
-    device = request.app[identity.IDENTITY].devices.by_uuid(asker.device_id)
-    config = await request.app[identity.TUNNEL].config_for(device.id)
-    answer = ConfigAnswer(device_id=device.uuid, keepalive=KEEPALIVE_S, **msgspec.structs.asdict(config))
-    return routing.answer(answer, headers={"Cache-Control": "no-store"})
 
 
 ROUTES: tuple[Route, ...] = (
@@ -88,15 +65,5 @@ ROUTES: tuple[Route, ...] = (
         rate=Rate.OTHER,
         summary="The paired devices: one's own, all for an administrator.",
         answer=DevicesAnswer,
-    ),
-    Route(
-        method="GET",
-        path="/api/v1/vpn/config",
-        handler=get_config,
-        access=Access.MEMBER,
-        rate=Rate.OTHER,
-        summary="The tunnel's configuration of the device that asks.",
-        answer=ConfigAnswer,
-        errors=(404, 503),
     ),
 )

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 from aiohttp import web
+from msgspec import Meta
 
+from pixlsrve.errors import NotFound
 from pixlsrve.http import keys, library, routing
 from pixlsrve.http.reach import REACH, Way
 from pixlsrve.http.routing import Access, Rate, Route
+
+
+class InfoQuery(msgspec.Struct, frozen=True):
+    """Query of GET /api/v1/discovery/info."""
+
+    host_id: Annotated[str, Meta(max_length=100, description="Answer only if this is the host's.")] | None = None
 
 
 class InfoAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +40,9 @@ class InfoAnswer(msgspec.Struct, frozen=True, kw_only=True):
 async def get_info(request: web.Request) -> web.Response:
     """GET /api/v1/discovery/info."""
     host, questions = request.app[library.HOST], request.app[library.LIBRARY]
+    wanted = routing.query(request, InfoQuery).host_id
+    if wanted is not None and wanted != host.host_id:
+        raise NotFound("This is another host.", reason="other_host")
     https, reach = request.app.get(keys.HTTPS), request.app.get(REACH)
     return routing.answer(
         InfoAnswer(
@@ -54,6 +67,8 @@ ROUTES: tuple[Route, ...] = (
         access=Access.LAN,
         rate=Rate.OTHER,
         summary="Who this host is.",
+        query=InfoQuery,
         answer=InfoAnswer,
+        errors=(404,),
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pixlsrve.http.api_v1 import albums, auth, devices, discovery, files, host, photos, search, social
+from pixlsrve.http.api_v1 import albums, auth, devices, discovery, files, host, photos, search, social, vpn
 from pixlsrve.http.routing import Route
 
 ROUTES: tuple[Route, ...] = (
@@ -15,4 +15,5 @@ ROUTES: tuple[Route, ...] = (
     *auth.ROUTES,
     *social.ROUTES,
     *devices.ROUTES,
+    *vpn.ROUTES,
 )

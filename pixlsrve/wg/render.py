@@ -1,0 +1,49 @@
+"""A device's end of the tunnel as the stock WireGuard programs read it: wg-quick(8) text, and its picture. Pure."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import segno
+
+from pixlsrve.errors import Conflict, Unavailable
+from pixlsrve.wg.peers import KEEPALIVE_S, PeerConfig
+
+KEY_IS_ELSEWHERE = (
+    "Only the device has its private key: take ?format=conf and put the key into it, or pair again without public_key."
+)
+_ENDPOINT = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+):[0-9]{1,5}")
+_PIXELS_PER_MODULE = 8
+_NO_KEY = "# PrivateKey = (this device's own; put it here and take the # away)"
+
+
+def wg_quick(config: PeerConfig, *, has_dns: bool, comment: str = "") -> str:
+    """The file that `wg-quick up` and the WireGuard apps take; `comment` is one line above it.
+
+    Where only the device has its private key, that line is a comment. Raises Unavailable when the endpoint that is set
+    is no HOST:PORT, so that nothing else can stand in the file (THREATS T35).
+    """
+    if _ENDPOINT.fullmatch(config.server_endpoint) is None:
+        raise Unavailable("The setting wireguard.endpoint is not HOST:PORT.", reason="bad_endpoint")
+    lines = [f"# {' '.join(comment.split())}"] if comment else []
+    lines += ["[Interface]", _NO_KEY if config.private_key is None else f"PrivateKey = {config.private_key}"]
+    lines.append(f"Address = {config.device_ip}")
+    if has_dns and config.dns is not None:
+        lines.append(f"DNS = {config.dns}")
+    lines += ["", "[Peer]", f"PublicKey = {config.server_public_key}", f"AllowedIPs = {config.allowed_ips}"]
+    lines += [f"Endpoint = {config.server_endpoint}", f"PersistentKeepalive = {KEEPALIVE_S}"]
+    return "\n".join(lines) + "\n"
+
+
+def require_key(config: PeerConfig) -> None:
+    """Raises Conflict for a configuration without private key: an app could not use it."""
+    if config.private_key is None:
+        raise Conflict(KEY_IS_ELSEWHERE, reason="key_on_device")
+
+
+def qr_picture(text: str) -> bytes:
+    """The text as a QR code, PNG, for the WireGuard app's camera."""
+    picture = io.BytesIO()
+    segno.make(text, error="m", micro=False).save(picture, kind="png", scale=_PIXELS_PER_MODULE)
+    return picture.getvalue()
