@@ -11,6 +11,7 @@ import structlog
 
 from pixlsrve.errors import PixlsrveError
 from pixlsrve.events import EventType
+from pixlsrve.index.arrivals import Arrivals
 from pixlsrve.index.context import IndexContext, now_us
 from pixlsrve.index.disk_trouble import CANT_WRITE, DiskTrouble
 from pixlsrve.index.matching import Matcher
@@ -68,6 +69,8 @@ class Indexer:
         self._pipeline = Pipeline(
             context, readers, results, self.progress, self._relist, self._trouble, parallel=parallel
         )
+        self.arrivals = Arrivals(context, readers, self._scanner.placer, results, self._read_soon)
+        """How uploads come into the index."""
         self._wanted: _Request | None = None
         self._folders: dict[int, set[bytes]] = {}
         self._work = asyncio.Event()
@@ -225,6 +228,13 @@ class Indexer:
             task = asyncio.create_task(self._quietly(row.id))
             self._ensuring.setdefault(row.id, task)
             task.add_done_callback(lambda _, i=row.id: self._ensuring.pop(i, None))  # type: ignore[misc]
+
+    def _read_soon(self, asset_id: int) -> None:
+        """Read one asset's content before those of a long first indexing, where there are not many such already."""
+        if asset_id not in self._ensuring and len(self._ensuring) < PROMPT_FILES:
+            task = self._ensuring[asset_id] = asyncio.create_task(self._quietly(asset_id))
+            task.add_done_callback(lambda _: self._ensuring.pop(asset_id, None))
+        self._pipeline.wake()
 
     async def _quietly(self, asset_id: int) -> None:
         """Read one asset; what can't be written now is read again by the ordinary passes."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from collections.abc import Sequence
 
+from pixlsrve.errors import NotFound
 from pixlsrve.events import EventType
 from pixlsrve.index import identity
 from pixlsrve.index.context import IndexContext, now_us
@@ -37,9 +40,33 @@ class Placer:
         self._wording = wording
         self._folders = FolderKeeper(context)
         self._next_id = 0
+        self._lock = asyncio.Lock()
 
     async def apply(self, session: ScanSession, root: Root, listings: Sequence[Listing]) -> None:
         """Make the rows of these folders say what was seen; what is not there any more is left to the session."""
+        async with self._lock:
+            await self._apply(session, root, listings)
+
+    async def place_one(self, root: Root, folder_path: bytes, entry: Entry) -> int:
+        """The row of one file that is there, made without looking at the others in its folder."""
+        async with self._lock:
+            if self._next_id == 0:
+                self._next_id = await files.next_id(self._context.index)
+            above = await asyncio.to_thread(_folders_down_to, root, folder_path)
+            rows = await self._folders.ensure(root, above)
+            folder = rows[folder_path]
+            known = await files.at_place(self._context.index, folder.id, entry.name)
+            as_it_is = (entry.size_bytes, entry.mtime_ns, None)
+            if known is None or (known.size_bytes, known.mtime_ns, known.missing_us) != as_it_is:
+                unsettled = [Unsettled(root.id, folder.id, folder.path, entry, known)]
+                await self._matcher.match(unsettled)
+                await self._write(ScanSession(now_us()), root, [], rows, unsettled, [])
+                known = await files.at_place(self._context.index, folder.id, entry.name)
+            if known is None:
+                raise NotFound("The file was taken away while it was stored.")
+            return known.id
+
+    async def _apply(self, session: ScanSession, root: Root, listings: Sequence[Listing]) -> None:
         if self._next_id == 0:
             self._next_id = await files.next_id(self._context.index)
         rows = await self._folders.ensure(root, listings)
@@ -265,3 +292,17 @@ class Placer:
             for item, row in pairs
         ]
         await files.set_changed(tx, rows)
+
+
+def _folders_down_to(root: Root, path: bytes) -> list[Listing]:
+    """A root and the folders below it down to `path`, without what is in them. Raises NotFound."""
+    parts = path.split(b"/") if path else []
+    result = []
+    for count in range(len(parts) + 1):
+        folder = b"/".join(parts[:count])
+        try:
+            status = (root.path / os.fsdecode(folder)).lstat()
+        except OSError as error:
+            raise NotFound("The folder is not there any more.") from error
+        result.append(Listing(folder, status.st_dev, status.st_ino, b"", None, []))
+    return result

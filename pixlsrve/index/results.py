@@ -140,6 +140,15 @@ class Results:
             if row.id not in silent and row.refusal_reason is None:
                 self._announce(row)
 
+    async def put_hash(self, row: WorkRow, sha256: bytes) -> None:
+        """The hash that a file was given on its way here; listeners hear of the file now, of its thumbnail later."""
+        async with self._context.index.transaction() as tx:
+            is_new = await stages.put_hash(tx, row.id, row.size_bytes, row.mtime_ns, sha256)
+            (now,) = await stages.work_rows(tx, [row.id]) or [row]
+        self._context.version.bump()
+        if is_new and now.refusal_reason is None:
+            self._announce(row)
+
     async def _put_thumbnails(self, contents: Sequence[Content]) -> None:
         """Thumbnails first: an asset that says it has one must have it."""
         rows = [(item.sha256, side_px, jpeg) for item in contents for side_px, jpeg in item.thumbnails.items()]

@@ -49,7 +49,7 @@ class Scanner:
 
     def __init__(self, context: IndexContext, matcher: Matcher, wording: Wording) -> None:
         self._context = context
-        self._placer = Placer(context, matcher, wording)
+        self.placer = Placer(context, matcher, wording)
         self._judge = Judge(context, matcher, wording)
 
     async def scan_roots(self, session: ScanSession, roots: Iterable[Root]) -> None:
@@ -140,7 +140,7 @@ class Scanner:
         """Bring the index in line with some folders; those that are only an absent disk's place are taken out."""
         if not session.accept_removals:
             await self._settle_mounts(visit, listings)
-        await self._placer.apply(session, visit.root, listings)
+        await self.placer.apply(session, visit.root, listings)
         if visit.root.absent_mounts:
             visit.root.absent_mounts -= {listing.path for listing in listings if listing.is_readable}
 

@@ -176,6 +176,14 @@ async def find(db: Queries, asset_id: AssetId) -> Asset | None:
     return None if row is None else to_asset(row)
 
 
+async def at_place(db: Queries, root_id: int, path: bytes) -> Asset | None:
+    """The asset at a path below a root, hidden ones included."""
+    folder, _, name = path.rpartition(b"/")
+    where = "f.root_id = ? AND f.path = ? AND f.gone_us IS NULL AND a.name = ? AND a.gone_us IS NULL"
+    rows = await asset_rows(db, where, (root_id, folder, name))
+    return rows[0] if rows else None
+
+
 async def asset_rows(db: Queries, where: str, parameters: Parameters) -> list[Asset]:
     """The assets of a literal condition, which may end in an ORDER BY."""
     sql = f"SELECT {_COLUMNS} FROM asset AS a {_JOINS} WHERE {where}"  # noqa: S608  # literals

@@ -297,6 +297,13 @@ async def reread_all(tx: Transaction) -> None:
     await tx.execute("UPDATE asset SET stage = 0 WHERE refusal_reason IS NULL AND gone_us IS NULL")
 
 
+async def at_place(queries: Queries, folder_id: int, name: bytes) -> FileRow | None:
+    """The live asset that has this place."""
+    sql = _SELECT + "WHERE asset.folder_id = ? AND asset.name = ? AND asset.gone_us IS NULL"
+    row = await queries.fetch_one(sql, (folder_id, name))
+    return None if row is None else FileRow(*row)
+
+
 async def is_place_taken(queries: Queries, folder_id: int, name: bytes) -> bool:
     """Whether a live asset has this place."""
     row = await queries.fetch_one(

@@ -136,6 +136,15 @@ async def put_content(tx: Transaction, rows: Iterable[tuple[bytes, bytes | None,
     await tx.execute_many(sql, rows)
 
 
+async def put_hash(tx: Transaction, asset_id: int, size_bytes: int, mtime_ns: int, sha256: bytes) -> bool:
+    """The hash of a file whose content has not been read; False when it has been, or the file is another by now."""
+    sql = """
+        UPDATE asset SET sha256 = ?
+        WHERE id = ? AND size_bytes = ? AND mtime_ns = ? AND stage < 2 AND sha256 IS NULL AND gone_us IS NULL
+    """
+    return await tx.execute(sql, (sha256, asset_id, size_bytes, mtime_ns)) > 0
+
+
 async def put_same_content(tx: Transaction, ids: Iterable[int]) -> None:
     """Files that were touched, and whose bytes are the old ones."""
     await tx.execute_many("UPDATE asset SET stage = 2 WHERE id = ?", ((i,) for i in ids))

@@ -1,4 +1,4 @@
 """Uploads: the one place where every door's uploads end.
 
-`Uploads.begin` gives a `Receiving`; its `finish` gives a `Stored`. Unfinished ones that can be resumed are in `sessions`.
+`service.Uploads.begin` gives a `Receiving`; its `finish` gives a `Stored`. Those that can be resumed are in `sessions`.
 """
