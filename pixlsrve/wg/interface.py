@@ -10,7 +10,6 @@ import msgspec
 
 from pixlsrve.errors import PixlsrveError
 
-
 Why = tuple[str, str]
 """Why something can't be, and which command mends it."""
 

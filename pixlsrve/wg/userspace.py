@@ -10,7 +10,6 @@ import shutil
 import socket
 import sys
 import tempfile
-import time
 from collections.abc import Collection
 from ipaddress import IPv4Interface
 from pathlib import Path
@@ -167,12 +166,11 @@ class UserspaceBackend:
         if device is not None and device.private_key == settings.private_key:
             log.info("a tunnel of an earlier life is replaced", interface=name)
             path.unlink(missing_ok=True)  # wireguard-go ends when its socket goes
-        until_s = time.monotonic() + STALE_LIMIT_S
-        while await self._links.exists(name) and time.monotonic() < until_s:
+        for _ in range(int(STALE_LIMIT_S / _LOOK_S)):
+            if not await self._links.exists(name):
+                _forget(path)
+                return
             await asyncio.sleep(_LOOK_S)
-        if not await self._links.exists(name):
-            _forget(path)
-            return
         raise TunnelUnavailable(
             f"The network interface {name} exists already and is not this daemon's.",
             f"Remove it with `ip link delete {name}`, or set wireguard.interface to another name.",
