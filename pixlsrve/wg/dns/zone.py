@@ -71,6 +71,9 @@ class Zone:
     def _find(self, labels: _Labels, qtype: int) -> Answer | None:
         if labels in self._names:
             return _positive(labels, qtype, A(str(self._address)), is_authoritative=True)
+        address = _reversed(labels)
+        if address is not None and address in self._network:
+            return self._answer_reverse(labels, qtype, address)
         if labels[-1:] == _LOCALHOST:  # RFC 6761 §6.3
             return _positive(labels, qtype, AAAA("::1") if qtype == message.AAAA else A("127.0.0.1"))
         if labels[-len(HOME) :] == HOME:
@@ -80,18 +83,13 @@ class Zone:
         for suffix in _ABSENT:
             if labels[-len(suffix) :] == suffix:
                 return _negative(labels, len(suffix), message.NXDOMAIN)
-        return self._find_reverse(labels, qtype)
+        return _minimal(labels) if qtype == message.ANY else None
 
-    def _find_reverse(self, labels: _Labels, qtype: int) -> Answer | None:
-        """The answer for an address in the tunnel; who else is there is nobody's business."""
-        address = _reversed(labels)
-        if address is not None and address in self._network:
-            if address == self._address:
-                return _positive(labels, qtype, PTR(DNSLabel(HOME)), is_authoritative=True)
-            return _negative(labels, len(labels), message.NXDOMAIN)
-        if qtype == message.ANY:
-            return _minimal(labels)
-        return None
+    def _answer_reverse(self, labels: _Labels, qtype: int, address: ipaddress.IPv4Address) -> Answer:
+        """Our name at our address; who else is in the tunnel is nobody's business."""
+        if address == self._address:
+            return _positive(labels, qtype, PTR(DNSLabel(HOME)), is_authoritative=True)
+        return _negative(labels, len(labels), message.NXDOMAIN)
 
 
 def _reversed(labels: _Labels) -> ipaddress.IPv4Address | None:
