@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import io
-import re
 
+import msgspec
 import segno
 
-from pixlsrve.errors import Conflict, Unavailable
+from pixlsrve.errors import ConfigError, Conflict
+from pixlsrve.wg.endpoint import parse_endpoint
 from pixlsrve.wg.peers import KEEPALIVE_S, PeerConfig
 
 KEY_IS_ELSEWHERE = (
     "Only the device has its private key: take ?format=conf and put the key into it, or pair again without public_key."
 )
-_ENDPOINT = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+):[0-9]{1,5}")
 _PIXELS_PER_MODULE = 8
 _NO_KEY = "# PrivateKey = (this device's own; put it here and take the # away)"
 
@@ -21,18 +21,17 @@ _NO_KEY = "# PrivateKey = (this device's own; put it here and take the # away)"
 def wg_quick(config: PeerConfig, *, has_dns: bool, comment: str = "") -> str:
     """The file that `wg-quick up` and the WireGuard apps take; `comment` is one line above it.
 
-    Where only the device has its private key, that line is a comment. Raises Unavailable when the endpoint that is set
-    is no HOST:PORT, so that nothing else can stand in the file (THREATS T35).
+    Where only the device has its private key, that line is a comment. Raises ConfigError when the endpoint is no
+    HOST:PORT, so that nothing else can stand in the file (THREATS T35).
     """
-    if _ENDPOINT.fullmatch(config.server_endpoint) is None:
-        raise Unavailable("The setting wireguard.endpoint is not HOST:PORT.", reason="bad_endpoint")
+    endpoint = _dialled(config.server_endpoint)
     lines = [f"# {' '.join(comment.split())}"] if comment else []
     lines += ["[Interface]", _NO_KEY if config.private_key is None else f"PrivateKey = {config.private_key}"]
     lines.append(f"Address = {config.device_ip}")
     if has_dns and config.dns is not None:
         lines.append(f"DNS = {config.dns}")
     lines += ["", "[Peer]", f"PublicKey = {config.server_public_key}", f"AllowedIPs = {config.allowed_ips}"]
-    lines += [f"Endpoint = {config.server_endpoint}", f"PersistentKeepalive = {KEEPALIVE_S}"]
+    lines += [f"Endpoint = {endpoint}", f"PersistentKeepalive = {KEEPALIVE_S}"]
     return "\n".join(lines) + "\n"
 
 
@@ -47,3 +46,12 @@ def qr_picture(text: str) -> bytes:
     picture = io.BytesIO()
     segno.make(text, error="m", micro=False).save(picture, kind="png", scale=_PIXELS_PER_MODULE)
     return picture.getvalue()
+
+
+def _dialled(text: str) -> str:
+    """An endpoint with its name in the letters that resolvers know (RFC 5891). Raises ConfigError."""
+    endpoint = parse_endpoint(text, 0)
+    if endpoint is None or not endpoint.port:
+        raise ConfigError(f"The tunnel's endpoint {text!r} is no HOST:PORT.")
+    host = endpoint.host.encode("idna").decode() if endpoint.is_name else endpoint.host
+    return str(msgspec.structs.replace(endpoint, host=host))
