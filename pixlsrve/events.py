@@ -32,6 +32,11 @@ class EventType(StrEnum):
     ROOT_STATE = "root.state"
     DEVICE_PAIRED = "device.paired"
     DEVICE_REVOKED = "device.revoked"
+    DEVICE_SYNCED = "device.synced"
+    SYNC_PROGRESS = "sync.progress"
+    MEDIA_UPLOADED = "media.uploaded"
+    MEDIA_POSTED = "media.posted"
+    TUNNEL_ENDPOINT = "tunnel.endpoint"
     TOKEN_REUSED = "token.reused"  # noqa: S105  # an event's name
     RESYNC = "resync"
 

@@ -5,6 +5,8 @@ This process is the database's only writer; whoever commits a change puts it her
 
 from __future__ import annotations
 
+import uuid
+
 import msgspec
 
 from pixlsrve.auth.clock import Clock
@@ -12,7 +14,7 @@ from pixlsrve.errors import DeviceRevoked, NotAuthenticated, NotFound
 from pixlsrve.model import Account, Device, LibraryAccess, Principal, Role, Subject, SubjectKind
 from pixlsrve.store import accounts as account_rows
 from pixlsrve.store import devices as device_rows
-from pixlsrve.store.database import Database
+from pixlsrve.store.database import Database, Transaction
 
 _REVOKED = "This device's access has been revoked; pair it again."
 _REMOVED = "This account has been removed."
@@ -113,6 +115,11 @@ class Directory:
         if device is None:
             raise NotFound("There is no such device.")
         return device
+
+    async def add_bare(self, transaction: Transaction, *, name: str, type_: str, at_us: int) -> Device:
+        """A device of the household without key, address and tokens; `put_device` it once that is committed."""
+        device = Device(id=0, uuid=str(uuid.uuid4()), name=name, type=type_, role=Role.MEMBER, paired_us=at_us)
+        return msgspec.structs.replace(device, id=await device_rows.insert(transaction, device))
 
     def accounts(self) -> list[Account]:
         """The accounts that are left, the oldest first."""

@@ -28,11 +28,17 @@ class Outcome(Enum):
 
 
 class SyncFailed(Exception):
-    """A sync, or one of its calls, ended like this."""
+    """A sync, or one of its calls, ended like this. `status` is what the device answered, where it did."""
 
-    def __init__(self, outcome: Outcome) -> None:
+    def __init__(self, outcome: Outcome, status: int | None = None) -> None:
         super().__init__(outcome.message)
         self.outcome = outcome
+        self.status = status
+
+    @property
+    def is_of_one_song(self) -> bool:
+        """Whether the device goes on answering, so that other songs may still come."""
+        return self.status is not None and self.status not in {401, 403}
 
 
 _TROUBLES = {

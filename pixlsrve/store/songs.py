@@ -163,19 +163,14 @@ async def adopt(transaction: Transaction, device_id: int) -> int:
     return await transaction.execute(sql, (device_id,))
 
 
-async def save_got(transaction: Transaction, rows: Iterable[tuple[Song, Got]]) -> None:
+async def save_got(transaction: Transaction, song: Song, got: Got) -> None:
     """Note what was transferred."""
     sql = (
         "UPDATE device_song SET got_sha256 = ?, got_claim = ?, got_us = ?, asset_uuid = ?, root_id = ?,"
         " stored_path = ?, refused = NULL, refused_claim = NULL WHERE id = ?"
     )
-    await transaction.execute_many(
-        sql,
-        [
-            (got.sha256, song.claim, got.at_us, got.asset_uuid, got.root_id, got.stored_path, song.id)
-            for song, got in rows
-        ],
-    )
+    values = (got.sha256, song.claim, got.at_us, got.asset_uuid, got.root_id, got.stored_path, song.id)
+    await transaction.execute(sql, values)
 
 
 async def save_refused(transaction: Transaction, song: Song, reason: str) -> None:
