@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NewType
+from typing import Literal, NewType
 
 import msgspec
 
@@ -217,3 +217,40 @@ class Subject(msgspec.Struct, frozen=True):
     def account_id(self) -> int | None:
         """The account's number, None for a device."""
         return self.id if self.kind is SubjectKind.ACCOUNT else None
+
+
+class HomeReach(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known about being reached from outside the home. Endpoints are HOST:PORT."""
+
+    is_on: bool
+    """Whether the tunnel is to run at all."""
+    is_up: bool | None = None
+    """Whether it runs just now; None when that is not known."""
+    endpoint: str
+    """What devices are told."""
+    source: Literal["setting", "mapping", "lan"]
+    """Where the endpoint comes from."""
+    port: int
+    """The tunnel's UDP port here."""
+    lan_address: str
+    own_ipv6: str | None = None
+    """An address of ours that the IPv6 internet could reach, if routers let it."""
+    asks_router: bool = False
+    """Whether the router is asked to let the port in."""
+    is_settled: bool = False
+    """Whether the router's first answer, or its silence, is known."""
+    router: str | None = None
+    protocol: str | None = None
+    outer_address: str | None = None
+    """The router's address outside, as it says."""
+    outer_port: int | None = None
+    """The port that it lets in; None for none."""
+    trouble: str | None = None
+    """Why it lets none in: no_router, no_answer, refused."""
+    detail: str = ""
+    setting_addresses: list[str] | None = None
+    """Where the name in the setting leads; None when it was not looked up."""
+    seen_outside_us: int | None = None
+    """When a device last came in from outside at this endpoint; microseconds since the epoch."""
+    outdated: list[int] = []
+    """The devices whose configuration leads somewhere else."""

@@ -6,7 +6,10 @@ import msgspec
 
 from pixlsrve.store.database import Queries, Row, Transaction
 
-_SELECT = "SELECT device_id, public_key, private_key, host_number, created_us, blocked_us, blocked_reason FROM peer"
+_SELECT = (
+    "SELECT device_id, public_key, private_key, host_number, created_us, blocked_us, blocked_reason, told_endpoint "
+    "FROM peer"
+)
 
 
 class PeerRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,6 +22,8 @@ class PeerRow(msgspec.Struct, frozen=True, kw_only=True):
     created_us: int
     blocked_us: int | None = None
     blocked_reason: str | None = None
+    told_endpoint: str | None = None
+    """HOST:PORT in the configuration that the device was given last; None before the first."""
 
     def __repr__(self) -> str:
         return f"PeerRow(device_id={self.device_id}, host_number={self.host_number})"
@@ -65,6 +70,11 @@ async def save_block(transaction: Transaction, device_id: int, at_us: int | None
     return await transaction.execute(sql, (at_us, reason, device_id))
 
 
+async def save_told(transaction: Transaction, device_id: int, endpoint: str) -> None:
+    """Note which endpoint stands in the configuration that a device is given."""
+    await transaction.execute("UPDATE peer SET told_endpoint = ? WHERE device_id = ?", (endpoint, device_id))
+
+
 async def delete(transaction: Transaction, device_id: int) -> None:
     """Free a device's key and address."""
     await transaction.execute("DELETE FROM peer WHERE device_id = ?", (device_id,))
@@ -79,4 +89,5 @@ def _to_peer(row: Row) -> PeerRow:
         created_us=row[4],
         blocked_us=row[5],
         blocked_reason=row[6],
+        told_endpoint=row[7],
     )

@@ -12,6 +12,8 @@ HOST_ID = "host_id"
 ID_SECRET = "id_secret"  # noqa: S105  # the key's name in the table
 EVENT_SEQ = "event_seq"
 CLOCK_US = "clock_us"
+MAPPED_ENDPOINT = "mapped_endpoint"
+SEEN_OUTSIDE = "seen_outside"
 
 
 @dataclass(frozen=True)
@@ -36,11 +38,22 @@ async def load_number(state: Database, key: str, default: int) -> int:
     return default if row is None else int(row[0])
 
 
+async def load_text(state: Database, key: str) -> str:
+    """A stored text; empty when there is none."""
+    row = await state.fetch_one("SELECT value FROM meta WHERE key = ?", (key,))
+    return "" if row is None else bytes(row[0]).decode()
+
+
 async def save_number(state: Database, key: str, value: int) -> None:
     """Store a whole number, durably."""
+    await save_text(state, key, str(value))
+
+
+async def save_text(state: Database, key: str, value: str) -> None:
+    """Store a text, durably."""
     sql = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
     async with state.transaction() as transaction:
-        await transaction.execute(sql, (key, str(value).encode()))
+        await transaction.execute(sql, (key, value.encode()))
 
 
 async def _get_or_put(transaction: Transaction, key: str, value: bytes) -> bytes:

@@ -72,12 +72,13 @@ def parse_endpoint(setting: str, port: int) -> Endpoint | None:
     else:
         host, colon, rest = text.partition(":")
         given = rest if colon else None
-        is_good = _is_address(host, 4) or _is_name(host)
+        host = host if _is_address(host, 4) else _name(host)
+        is_good = bool(host)
     number = port if given is None else _port(given)
     if not is_good or number is None:
         raise ConfigError(
             f'The setting wireguard.endpoint has the bad value "{setting}": it must be a name or an address, '
-            'and a port if it is not the one of wireguard.port, such as "home.example.org", "198.51.100.7:51820" or "[2001:db8::7]:51820".'
+            'with a port or without, such as "home.example.org", "198.51.100.7:51820" or "[2001:db8::7]:51820".'
         )
     return Endpoint(host=host, port=number)
 
@@ -102,15 +103,16 @@ def _is_address(text: str, version: int) -> bool:
     return address.version == version and not address.is_unspecified and not address.is_multicast and "%" not in text
 
 
-def _is_name(text: str) -> bool:
-    """Whether it can be a host's name (RFC 1123 §2.1), internationalised ones included."""
+def _name(text: str) -> str:
+    """A host's name (RFC 1123 §2.1) as DNS has it, internationalised ones included; empty for what is none."""
     try:
-        ascii_name = text.rstrip(".").encode("idna").decode()
+        name = text.removesuffix(".").encode("idna").decode()
     except UnicodeError:
-        return False
-    labels = ascii_name.split(".")
-    is_short_enough = len(ascii_name) <= _LONGEST_NAME
-    return is_short_enough and all(map(_LABEL.fullmatch, labels)) and not _NUMERIC.fullmatch(ascii_name)
+        return ""
+    is_good = (
+        len(name) <= _LONGEST_NAME and all(map(_LABEL.fullmatch, name.split("."))) and not _NUMERIC.fullmatch(name)
+    )
+    return name if is_good else ""
 
 
 def _is_usable(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""The port mapping in a process of its own, for a namespace. Usage: PORT [--outer N] [--check S] [--lease S] [--secret W]
+"""The port mapping in a process of its own, for a namespace: PORT [--outer N] [--check S] [--lease S] [--secret W].
 
 Writes each state as a line of JSON; SIGTERM ends it, and `stopped` is its last word.
 """

@@ -1,4 +1,4 @@
-"""A town of network namespaces: homes behind routers that translate addresses, with miniupnpd, and the internet outside.
+"""A town of network namespaces: homes behind routers that translate addresses, with miniupnpd, and the internet.
 
 Public addresses here are real ones, for programs that check; nothing leaves the namespaces. Needs root and Linux.
 """
