@@ -74,6 +74,10 @@ class Backend(Protocol):
     name: str
     """`kernel` or `userspace`."""
 
+    @property
+    def interface(self) -> str:
+        """The network interface's real name, once `ensure` has made it."""
+
     async def ensure(self, settings: InterfaceSettings) -> None:
         """Have the interface up with this key, port and address, over whatever was left; peers stay."""
 

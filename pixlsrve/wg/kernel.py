@@ -17,13 +17,12 @@ from typing import Any, TypeVar
 
 import structlog
 
-from pixlsrve.wg.interface import DesiredPeer, InterfaceSettings, PeerState, TunnelUnavailable
+from pixlsrve.wg.interface import DesiredPeer, InterfaceSettings, PeerState, TunnelUnavailable, Why
+from pixlsrve.wg.linux import has_net_admin
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
-_CAP_NET_ADMIN = 12
-"""Its bit; linux/capability.h."""
 _NETLINK_ROUTE, _LINK_NEWS = 0, 1
 """The protocol, and its group of news about interfaces; linux/netlink.h, linux/rtnetlink.h."""
 _NEWS_BYTES = 65_536
@@ -59,6 +58,11 @@ class KernelBackend:
         self._settings: InterfaceSettings | None = None
         self._turn = threading.Lock()
 
+    @property
+    def interface(self) -> str:
+        """The interface's name; empty before it was made."""
+        return "" if self._settings is None else self._settings.name
+
     @staticmethod
     def why_not() -> str | None:
         """Why the kernel can't carry the tunnel here, with the remedy; None when it can.
@@ -67,12 +71,12 @@ class KernelBackend:
         """
         if sys.platform != "linux":
             return "The kernel's WireGuard is Linux's only."
-        if not _has_net_admin():
+        if not has_net_admin():
             return " ".join(_NO_RIGHTS)
         try:
             return None if _in_thread(_has_family) else " ".join(missing_module())
         except TunnelUnavailable as error:
-            return f"{error.message} {error.remedy}".rstrip()
+            return error.text
 
     async def ensure(self, settings: InterfaceSettings) -> None:
         """Have the interface up with this key, port and address; a WireGuard interface of that name is taken over.
@@ -206,7 +210,7 @@ def _refusal(code: int, settings: InterfaceSettings | None) -> TunnelUnavailable
     return TunnelUnavailable(f"The kernel refuses the network interface {name}: {os.strerror(code)}.")
 
 
-def missing_module(listing: Path | None = None) -> tuple[str, str]:
+def missing_module(listing: Path | None = None) -> Why:
     """What is wrong, and what is to be done, where the kernel answers that it knows no WireGuard.
 
     `listing` is the kernel's modules.dep, which names the modules on disk.
@@ -217,11 +221,3 @@ def missing_module(listing: Path | None = None) -> tuple[str, str]:
     except OSError:
         is_on_disk = False
     return _NOT_LOADED if is_on_disk else _NOT_THERE
-
-
-def _has_net_admin() -> bool:
-    """Whether this process may make interfaces: CapEff in proc_pid_status(5)."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("CapEff:"):
-            return bool(int(line.split()[1], 16) >> _CAP_NET_ADMIN & 1)
-    return False

@@ -71,6 +71,11 @@ class UserspaceBackend:
         self._interface = ""
         self._folder: Path | None = None
 
+    @property
+    def interface(self) -> str:
+        """The interface's name; empty while there is none."""
+        return self._interface
+
     @staticmethod
     def why_not() -> str | None:
         """Why wireguard-go can't carry the tunnel here, with the remedy; None when it can."""
