@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import structlog
 
 from pixlsrve.wg.interface import DesiredPeer, InterfaceSettings, PeerState, TunnelUnavailable, Why
-from pixlsrve.wg.linux import has_net_admin
+from pixlsrve.wg.linux import NO_RIGHTS, has_net_admin
 
 log = structlog.get_logger(__name__)
 
@@ -26,10 +26,6 @@ T = TypeVar("T")
 _NETLINK_ROUTE, _LINK_NEWS = 0, 1
 """The protocol, and its group of news about interfaces; linux/netlink.h, linux/rtnetlink.h."""
 _NEWS_BYTES = 65_536
-_NO_RIGHTS = (
-    "The right to make network interfaces (CAP_NET_ADMIN) is missing.",
-    "Run the daemon as the service that `pixlsrve install` sets up, or as root.",
-)
 _NOT_LOADED = (
     "The kernel's WireGuard module is not loaded.",
     "Run `modprobe wireguard` as root, and write the word wireguard into /etc/modules-load.d/pixlsrve.conf so that "
@@ -72,7 +68,7 @@ class KernelBackend:
         if sys.platform != "linux":
             return "The kernel's WireGuard is Linux's only."
         if not has_net_admin():
-            return " ".join(_NO_RIGHTS)
+            return " ".join(NO_RIGHTS)
         try:
             return None if _in_thread(_has_family) else " ".join(missing_module())
         except TunnelUnavailable as error:
@@ -195,7 +191,7 @@ def _refusal(code: int, settings: InterfaceSettings | None) -> TunnelUnavailable
     """The kernel's error in a person's words."""
     name = settings.name if settings else "of the tunnel"
     if code in (errno.EPERM, errno.EACCES):
-        return TunnelUnavailable(*_NO_RIGHTS)
+        return TunnelUnavailable(*NO_RIGHTS)
     if code in (errno.EOPNOTSUPP, errno.ENOENT, errno.EPROTONOSUPPORT):
         return TunnelUnavailable(*missing_module())
     if code == errno.EAFNOSUPPORT:

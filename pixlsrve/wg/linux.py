@@ -13,6 +13,10 @@ from typing import Any
 
 from pixlsrve.wg.interface import TunnelUnavailable, Why
 
+NO_RIGHTS: Why = (
+    "The right to make network interfaces (CAP_NET_ADMIN) is missing.",
+    "Run the daemon as root (`sudo pixlsrve serve`), or as a service that has this right.",
+)
 TUN = Path("/dev/net/tun")
 _CAP_NET_ADMIN = 12
 """Its bit; linux/capability.h."""
@@ -24,10 +28,7 @@ class LinuxLinks:
     def why_not(self) -> Why | None:
         """Why no interface can be made here, with the remedy; None when one can."""
         if not has_net_admin():
-            return (
-                "The right to make network interfaces (CAP_NET_ADMIN) is missing.",
-                "Run the daemon as root (`sudo pixlsrve serve`), or as a service that has this right.",
-            )
+            return NO_RIGHTS
         if not TUN.exists():
             return f"There is no {TUN}.", f"Run `modprobe tun` as root; a container needs --device {TUN}."
         if not os.access(TUN, os.R_OK | os.W_OK):

@@ -113,7 +113,7 @@ async def _ensure_link(links: AsyncIPRoute, name: str) -> int:
 async def _find(links: AsyncIPRoute, name: str) -> Any:
     """The interface's message, or None."""
     try:
-        return next(iter([link async for link in await links.link("get", ifname=name)]), None)
+        return next(iter(await links.link("get", ifname=name)), None)
     except NetlinkError as error:
         if error.code == errno.ENODEV:
             return None

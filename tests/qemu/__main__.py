@@ -39,7 +39,7 @@ def main() -> int:
     started = time.monotonic()
     root = ensure_root(options.cache, options.mirror)
     built = time.monotonic()
-    tests = "python -m pytest -p no:cacheprovider --color=no -v " + shlex.join(options.arguments or TESTS)
+    tests = "python -m pytest -p no:cacheprovider --color=no --tb=short -v " + shlex.join(options.arguments or TESTS)
     code = run(root, BENCHMARK if options.figures else f"PIXLSRVE_TEST_COMPLETE=1 {tests}", options.limit)
     print(f"exit code {code}; root {built - started:.0f} s, machine {time.monotonic() - built:.0f} s")
     return code

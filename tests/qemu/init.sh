@@ -12,7 +12,7 @@ mount -t tmpfs tmpfs /tmp
 mkdir -p /run/lock
 ip link set lo up
 cd /project
-export PYTHONPATH=/project PYTHONDONTWRITEBYTECODE=1
+export PYTHONPATH=/project PYTHONDONTWRITEBYTECODE=1 HYPOTHESIS_STORAGE_DIRECTORY=/tmp/hypothesis
 sh ./command >/dev/ttyS1 2>&1
 echo "stage ended with $?" >/dev/ttyS1
 sync

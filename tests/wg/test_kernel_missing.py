@@ -39,7 +39,7 @@ def test_why_not_without_rights() -> None:
         command = ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin", *command]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert "CAP_NET_ADMIN" in said
-    assert "pixlsrve install" in said
+    assert "sudo pixlsrve serve" in said
 
 
 async def test_why_not_where_a_loop_runs() -> None:
