@@ -62,6 +62,12 @@ class Conflict(PixlsrveError):
     reason = "conflict"
 
 
+class Locked(Conflict):
+    """Somebody else is writing to it just now: HTTP 423."""
+
+    reason = "locked"
+
+
 class TooLarge(PixlsrveError):
     """More bytes than are accepted: HTTP 413."""
 

@@ -18,6 +18,7 @@ _STATUSES: tuple[tuple[type[errors.PixlsrveError], int], ...] = (
     (errors.NotAuthenticated, 401),
     (errors.NotPermitted, 403),
     (errors.NotFound, 404),
+    (errors.Locked, 423),
     (errors.Conflict, 409),
     (errors.TooLarge, 413),
     (errors.RateLimited, 429),

@@ -303,6 +303,7 @@ class Receiving:
         self._spool = spool
         self._claim = claim
         self._size_bytes = size_bytes
+        self._is_ending = False
 
     @property
     def received_bytes(self) -> int:
@@ -332,13 +333,16 @@ class Receiving:
         if self._size_bytes is not None and self.received_bytes != self._size_bytes:
             await self.abandon()
             raise InvalidInput("The file is shorter than was announced.", reason="incomplete")
+        self._is_ending = True
         try:
             return await self._uploads.conclude(self._spool, self._wanted, also)
         finally:
             self._claim.end()
 
     async def abandon(self) -> None:
-        """Forget what was received."""
+        """Forget what was received; after `finish` this does nothing."""
+        if self._is_ending:
+            return
         self._claim.end()
         await self._spool.remove()
 

@@ -78,6 +78,11 @@ class Spool:
         return spool
 
     @property
+    def is_closed(self) -> bool:
+        """Whether the file was let go of."""
+        return self._fd < 0
+
+    @property
     def fd(self) -> int:
         """The open file; use it only while nothing is being written."""
         return self._fd

@@ -1,0 +1,359 @@
+"""Uploads that can be resumed: what is certainly on the disk, who is writing just now, and when they are over."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
+import structlog
+
+from pixlsrve.errors import Conflict, InvalidInput, Locked, NotFound, PixlsrveError, StorageError, TooLarge
+from pixlsrve.media.uploads.room import Claim
+from pixlsrve.media.uploads.service import Uploads, Wanted
+from pixlsrve.media.uploads.spool import Hash, Spool
+from pixlsrve.media.uploads.stored import Stored
+from pixlsrve.model import AssetId
+from pixlsrve.store import uploads as rows
+from pixlsrve.store.assets import Viewer
+from pixlsrve.store.database import Database, Transaction
+from pixlsrve.store.uploads import Session
+
+log = structlog.get_logger(__name__)
+
+LIFE_US = 7 * 86_400_000_000
+"""After the last byte (DESIGN section 9, Uploads)."""
+UNFINISHED_MAX = 256
+"""Unfinished uploads of one device or account."""
+CHECKPOINT_BYTES = 16 * 1024 * 1024
+"""At least so often the bytes are made durable and the offset is written down: the most that a crash costs."""
+HASHES_KEPT = 512
+SWEEP_S = 600.0
+TAKE_OVER_S = 5.0
+"""How long somebody who comes back waits for what is left of their broken connection to let go."""
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of a finished upload."""
+
+    asset_id: AssetId
+    is_duplicate: bool
+
+
+@dataclass(slots=True)
+class _Holder:
+    """Who writes to an upload just now."""
+
+    stop: Callable[[], None]
+    """Has the request end soon: its sender has come back on another connection."""
+    released: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Sessions:
+    """Resumable uploads by id, each its owner's alone: to others it does not exist (THREATS T15)."""
+
+    def __init__(self, uploads: Uploads, state: Database, now_us: Callable[[], int]) -> None:
+        self._uploads = uploads
+        self._state = state
+        self._now_us = now_us
+        self._holders: dict[str, _Holder] = {}
+        self._hashes: OrderedDict[str, tuple[int, Hash]] = OrderedDict()
+
+    async def prepare(self) -> None:
+        """Before the first request: delete the temporary files that belong to no unfinished upload."""
+        ids = await rows.unfinished_ids(self._state)
+        await self._uploads.clear({self._uploads.spool_path(number).name for number in ids})
+
+    async def run(self) -> None:
+        """End the uploads that nobody has continued for a week, until cancelled."""
+        while True:
+            try:
+                await self.expire()
+            except StorageError as error:
+                log.warning("old uploads could not be ended", cause=error.message)
+            await asyncio.sleep(SWEEP_S)
+
+    async def expire(self) -> None:
+        """End what is over."""
+        while over := await rows.sessions_before(self._state, self._now_us() - LIFE_US, 100):
+            over = [session for session in over if session.id not in self._holders]
+            if not over:
+                return
+            for session in over:
+                await self._forget(session.id)
+
+    async def create(self, owner: str, *, name: str, metadata: str, size_bytes: int) -> Session:
+        """A new upload. Raises InvalidInput (empty), Conflict (too many), StorageFull, StorageError, Unavailable."""
+        if size_bytes == 0:
+            raise InvalidInput("The file is empty.", reason="empty")
+        self._uploads.check_online()
+        if await rows.count_unfinished(self._state, owner) >= UNFINISHED_MAX:
+            raise Conflict(
+                f"You have {UNFINISHED_MAX} unfinished uploads; finish or end some first.", reason="too_many_uploads"
+            )
+        await self._uploads.room.check(owner, size_bytes)
+        now_us, number = self._now_us(), str(uuid.uuid4())
+        session = Session(number, owner, name, metadata, size_bytes, 0, now_us, now_us, None, None, None)
+        spool = await self._uploads.create_spool(number)
+        try:
+            async with self._state.transaction() as tx:
+                await rows.add_session(tx, session)
+        except BaseException:
+            await spool.remove()
+            raise
+        await spool.close()
+        self._keep_hash(number, 0, hashlib.sha256())
+        return session
+
+    async def find(self, number: str, owner: str) -> Session:
+        """An upload as it is now. Raises NotFound."""
+        session = await rows.find_session(self._state, number, owner)
+        if session is None or session.last_byte_us < self._now_us() - LIFE_US:
+            raise NotFound("There is no such upload (any more).")
+        return session
+
+    async def take_over(self, number: str, owner: str) -> Session:
+        """`find`, for somebody who comes back: what still writes on an older connection is told to stop.
+
+        Raises NotFound, and Locked where that takes too long.
+        """
+        await self.find(number, owner)
+        holder = self._holders.get(number)
+        if holder is not None:
+            holder.stop()
+            try:
+                async with asyncio.timeout(TAKE_OVER_S):
+                    await holder.released.wait()
+            except TimeoutError:
+                raise Locked("Another request is still writing to this upload.") from None
+        return await self.find(number, owner)
+
+    async def open(
+        self, number: str, owner: str, *, offset_bytes: int, viewer: Viewer, stop: Callable[[], None]
+    ) -> Writing:
+        """Continue an upload; `stop` is called when its sender comes back on another connection meanwhile.
+
+        Raises NotFound, Locked, Conflict for an offset other than the upload's, StorageFull, StorageError, Unavailable.
+        """
+        await self.find(number, owner)
+        if number in self._holders:
+            raise Locked("Another request is writing to this upload.")
+        holder = self._holders[number] = _Holder(stop)
+        try:
+            session = await self.find(number, owner)
+            if session.offset_bytes != offset_bytes:
+                raise Conflict("The upload is not at this offset.", reason="wrong_offset", offset=session.offset_bytes)
+            return await self._open(session, viewer, holder)
+        except BaseException:
+            self._release(number, holder)
+            raise
+
+    async def _open(self, session: Session, viewer: Viewer, holder: _Holder) -> Writing:
+        if session.finished_us is not None:
+            return Writing(self, session, viewer, holder, None, None)
+        self._uploads.check_online()
+        claim = await self._uploads.room.claim(session.owner, session.size_bytes - session.offset_bytes)
+        hashed, hash_ = self._hashes.pop(session.id, (0, None))
+        if hashed != session.offset_bytes:
+            hash_ = hashlib.sha256() if session.offset_bytes == 0 else None
+        path = self._uploads.spool_path(session.id)
+        try:
+            spool = await Spool.reopen(path, self._uploads.writers, session.offset_bytes, hash_)
+        except StorageError as error:
+            claim.end()
+            if not isinstance(error.__cause__, FileNotFoundError):
+                raise
+            await self._forget(session.id)
+            raise NotFound("What had arrived of this upload is lost; send it again.") from error
+        except BaseException:
+            claim.end()
+            raise
+        return Writing(self, session, viewer, holder, spool, claim)
+
+    async def end(self, number: str, owner: str) -> None:
+        """Forget an upload, finished or not; a stored file stays. Raises NotFound, Locked."""
+        await self.take_over(number, owner)
+        await self._forget(number)
+
+    async def _forget(self, number: str) -> None:
+        """Row first: a file that belongs to no row is deleted by the next start."""
+        async with self._state.transaction() as tx:
+            await rows.delete_sessions(tx, [number])
+        self._hashes.pop(number, None)
+        path = self._uploads.spool_path(number)
+        with contextlib.suppress(OSError):
+            await asyncio.get_running_loop().run_in_executor(self._uploads.writers, lambda: path.unlink(True))
+
+    # For Writing
+
+    async def note_offset(self, number: str, offset_bytes: int) -> None:
+        """So much is on the disk."""
+        async with self._state.transaction() as tx:
+            await rows.set_offset(tx, number, offset_bytes, self._now_us())
+
+    async def conclude(self, session: Session, spool: Spool, viewer: Viewer) -> Outcome:
+        """Everything is there: store it. Raises InvalidInput, after which the upload is over; StorageFull and so on."""
+
+        async def also(tx: Transaction, stored: Stored) -> None:
+            await rows.finish_session(tx, session.id, stored.asset_id, self._now_us(), is_duplicate=stored.is_duplicate)
+
+        wanted = Wanted(owner=session.owner, name=session.name, viewer=viewer)
+        try:
+            stored = await self._uploads.conclude(spool, wanted, also, keeps=True)
+        except InvalidInput:
+            await self._forget(session.id)
+            raise
+        except StorageError as error:
+            if error.reason == StorageError.reason:
+                await self.give_up(session.id)
+            raise
+        return Outcome(stored.asset_id, stored.is_duplicate)
+
+    async def give_up(self, number: str) -> None:
+        """The disk did not keep what was written: nothing of it can be trusted (THREATS T21)."""
+        with contextlib.suppress(PixlsrveError):
+            await self._forget(number)
+
+    def release(self, number: str, holder: _Holder, hashed: tuple[int, Hash] | None) -> None:
+        """Nobody writes any more; `hashed` is for who continues."""
+        if hashed is not None:
+            self._keep_hash(number, *hashed)
+        self._release(number, holder)
+
+    def _release(self, number: str, holder: _Holder) -> None:
+        self._holders.pop(number, None)
+        holder.released.set()
+
+    def _keep_hash(self, number: str, size_bytes: int, hash_: Hash) -> None:
+        self._hashes[number] = size_bytes, hash_
+        while len(self._hashes) > HASHES_KEPT:
+            self._hashes.popitem(last=False)
+
+
+class Writing:
+    """One request's hold on an upload; made by `Sessions.open`, and ended by `close` whatever happens."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        session: Session,
+        viewer: Viewer,
+        holder: _Holder,
+        spool: Spool | None,
+        claim: Claim | None,
+    ) -> None:
+        self._sessions = sessions
+        self._session = session
+        self._viewer = viewer
+        self._holder = holder
+        self._spool = spool
+        self._claim = claim
+        self._durable_bytes = session.offset_bytes
+        self._is_checked = False
+        self._base_hash: Hash | None = None
+        self._conclusion: asyncio.Future[Outcome] | None = None
+
+    @property
+    def offset_bytes(self) -> int:
+        """How far the upload has come."""
+        return self._session.offset_bytes if self._spool is None else self._spool.size_bytes
+
+    def check_with(self, algorithm: str) -> Hash:
+        """From now on nothing counts until `accept`: the bytes are hashed by this one of hashlib's algorithms too."""
+        self._is_checked = True
+        extra: Hash = hashlib.new(algorithm, usedforsecurity=False)
+        if self._spool is not None:
+            self._base_hash = None if self._spool.hash is None else self._spool.hash.copy()
+            self._spool.extra_hash = extra
+        return extra
+
+    async def write(self, chunk: bytes) -> None:
+        """Take the next bytes. Raises TooLarge beyond the announced size, StorageFull, StorageError."""
+        if self.offset_bytes + len(chunk) > self._session.size_bytes:
+            raise TooLarge("The upload is larger than was announced.")
+        if self._spool is None or self._claim is None:
+            return
+        await self._claim.note_written(len(chunk))
+        await self._spool.write(chunk)
+        if not self._is_checked and self._spool.size_bytes - self._durable_bytes >= CHECKPOINT_BYTES:
+            await self._save()
+
+    async def flush(self) -> None:
+        """Have every byte hashed."""
+        if self._spool is not None:
+            await self._spool.flush()
+
+    async def reject(self) -> None:
+        """The bytes since `check_with` arrived damaged: forget them."""
+        if self._spool is not None:
+            await self._spool.cut(self._session.offset_bytes, self._base_hash)
+
+    async def accept(self) -> None:
+        """The bytes since `check_with` count."""
+        self._is_checked = False
+        if self._spool is not None:
+            self._spool.extra_hash = None
+
+    async def save(self) -> None:
+        """Make what has come durable. Raises StorageFull, StorageError."""
+        if self._spool is not None and self._spool.size_bytes != self._durable_bytes:
+            await self._save()
+
+    async def _save(self) -> None:
+        """Bytes first, then the offset."""
+        if self._spool is None:
+            return
+        size_bytes = self._spool.size_bytes
+        try:
+            await self._spool.sync()
+        except StorageError:
+            await self._sessions.give_up(self._session.id)
+            raise
+        await self._sessions.note_offset(self._session.id, size_bytes)
+        self._durable_bytes = size_bytes
+
+    async def finish(self) -> Outcome | None:
+        """What became of it where every byte is there, else None. Raises what `Uploads.conclude` raises."""
+        if self._spool is None:
+            return outcome_of(self._session)
+        if self._spool.size_bytes < self._session.size_bytes:
+            return None
+        conclusion = self._sessions.conclude(self._session, self._spool, self._viewer)
+        self._conclusion = asyncio.ensure_future(conclusion)
+        return await asyncio.shield(self._conclusion)
+
+    async def close(self) -> None:
+        """Save what can be saved, and let go."""
+        await asyncio.shield(asyncio.ensure_future(self._close()))
+
+    async def _close(self) -> None:
+        hashed = None
+        spool = self._spool
+        if self._conclusion is not None:
+            await asyncio.wait({self._conclusion})  # whoever waited for it may have gone
+        try:
+            if spool is not None and not spool.is_closed:
+                if self._is_checked:
+                    await self.reject()
+                await self.save()
+                hashed = None if spool.hash is None else (spool.size_bytes, spool.hash)
+        except PixlsrveError as error:
+            log.warning("what arrived of an upload could not be kept", cause=error.message)
+        finally:
+            if spool is not None:
+                await spool.close()
+            if self._claim is not None:
+                self._claim.end()
+            self._sessions.release(self._session.id, self._holder, hashed)
+
+
+def outcome_of(session: Session) -> Outcome | None:
+    """What became of a finished upload; None for one that is not."""
+    if session.asset_id is None:
+        return None
+    return Outcome(AssetId(session.asset_id), bool(session.is_duplicate))
