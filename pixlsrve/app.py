@@ -33,14 +33,16 @@ from pixlsrve.http.control import ControlServer
 from pixlsrve.http.https import Https
 from pixlsrve.http.identity import JoinLinks
 from pixlsrve.http.invitation_desk import InvitationDesk
-from pixlsrve.http.library import HostInfo, WireguardStatus
+from pixlsrve.http.library import HostInfo
 from pixlsrve.http.limits import parse_networks
 from pixlsrve.http.pairing_desk import PairingDesk
 from pixlsrve.http.people_desk import PeopleDesk
 from pixlsrve.http.reach import REACH, Reach
+from pixlsrve.http.reach_desk import ReachDesk
 from pixlsrve.http.routes import ROUTES
 from pixlsrve.http.server import HttpServer
 from pixlsrve.http.tunnel import TUNNEL_FACTS, TunnelFacts
+from pixlsrve.http.tunnel_state import TunnelFigures, wireguard_status
 from pixlsrve.index.context import IndexContext
 from pixlsrve.index.indexer import Indexer
 from pixlsrve.index.library import open_roots
@@ -61,6 +63,8 @@ from pixlsrve.store import recovery, state, upkeep
 from pixlsrve.store.database import Database, DatabaseDamaged
 from pixlsrve.wg.overview import Overview
 from pixlsrve.wg.peers import Peers as TunnelPeers
+from pixlsrve.wg.tunnel import Tunnel
+from pixlsrve.wg.reachability import open_reachability
 
 log = structlog.get_logger(__name__)
 
@@ -122,12 +126,15 @@ class _Start:
         if self._https.port is not None:
             parts.urls.append(f"https://{server.url_host}:{self._https.port}")
             parts.ports["https"] = self._https.port
+        await self._serve("tunnel", self._vpn)
         advertiser = self._make_advertiser(server)
         await self._start_control(parts, advertiser)
         copies = upkeep.StateCopies(config.data_path, self._report)
         self._identity.revocation.on_change(copies.hasten)
         await self._serve("state copies", copies)
         await self._serve("database check", upkeep.BackgroundCheck(self._prepared.unchecked, self._report))
+        for name, service in self._reachability.services():
+            await self._serve(name, service)
         await self._serve("mdns", advertiser)  # last, and so withdrawn first: what is announced answers
         return parts
 
@@ -159,10 +166,17 @@ class _Start:
         await self._serve("clock", keeper)
         self._tunnel = await asyncio.to_thread(TunnelPeers.load, self._state_db, config.wireguard, config.data_path)
         await self._tunnel.fit()
+        self._reachability = await open_reachability(
+            config.wireguard, self._state_db, self._tunnel, self._bus, self._id_secret
+        )
         self._identity = await open_identity(
             self._state_db, key=key, host_id=self._host_id, clock=clock, tunnel=self._tunnel, bus=self._bus
         )
         overview = Overview(self._tunnel, config.wireguard.network)
+        overview.outdated = self._tunnel.is_outdated
+        self._vpn = Tunnel(self._tunnel, config.wireguard, bus=self._bus)
+        self._identity.revocation.on_change(self._vpn.refresh)
+        overview.statistics = self._vpn.peer_states
         self._facts = TunnelFacts(overview=overview, has_dns=config.dns.enabled)
         self._identity.revocation.on_change(self._facts.forgetter(self._identity.devices))
         self._stack.callback(self._identity.hasher.close)
@@ -241,7 +255,8 @@ class _Start:
         app[library.LIBRARY], app[library.ROOTS], app[library.SCANS] = self._library, self._roots, self._indexer
         app[library.THUMBNAILS], app[library.CONVERSIONS] = self._thumbnails, self._conversions
         app[library.THUMBNAIL_CACHING] = self._config.http.thumbnail_cache
-        app[library.WIREGUARD] = lambda: WireguardStatus(reason="not part of this version")
+        app[library.WIREGUARD] = lambda: wireguard_status(self._vpn)
+        app[keys.REGISTRY].register(TunnelFigures(self._vpn))
         app[library.HOST] = HostInfo(
             host_id=self._host_id,
             name=socket.gethostname(),
@@ -252,7 +267,7 @@ class _Start:
         app[REACH] = self._reach = Reach(
             self._config,
             tls_port=lambda: self._https.port,
-            has_tunnel=lambda: app[library.WIREGUARD]().enabled,
+            has_tunnel=lambda: self._vpn.is_up,
             mdns_name=mdns_name,
         )
         proxies = parse_networks(self._config.http.trusted_proxies)
@@ -285,6 +300,7 @@ class _Start:
         """The control socket, answering."""
         bound = instance.bind_control_socket(self._config.data_path)
         self._stack.callback(instance.socket_path(self._config.data_path).unlink, missing_ok=True)
+        reach_desk = ReachDesk(self._reachability)
         controls = DaemonControls(
             host_id=self._host_id,
             urls=parts.urls,
@@ -298,7 +314,9 @@ class _Start:
             library=self._library,
             https=self._https,
             advertiser=advertiser,
+            reachability=reach_desk,
             revocation=self._identity.revocation,
+            tunnel=self._vpn,
             started_s=self._started_s,
         )
         people = PeopleDesk(self._identity, self._roots, self._facts.overview)
@@ -310,7 +328,7 @@ class _Start:
             providers=self._doors.social.names,
             public_url=self._config.http.public_url,
         )
-        further = [*people.handlers(), *pairing.handlers(), *invitations.handlers()]
+        further = [*reach_desk.handlers(), *people.handlers(), *pairing.handlers(), *invitations.handlers()]
         await self._stack.enter_async_context(ControlServer(bound, controls, further))
 
 

@@ -13,13 +13,16 @@ from pixlsrve.auth.revocation import Revocation
 from pixlsrve.auth.script_tokens import ScriptTokens
 from pixlsrve.auth.tokens import Authenticator
 from pixlsrve.http.https import Https
+from pixlsrve.http.reach_desk import ReachDesk
 from pixlsrve.http.times import rfc3339
+from pixlsrve.http.tunnel_state import tunnel_facts
 from pixlsrve.index.indexer import Indexer
 from pixlsrve.mdns.advertiser import Advertiser
 from pixlsrve.media.assets import Library, RootTotals
 from pixlsrve.media.roots import Root, Roots
 from pixlsrve.model import Role, RootState
 from pixlsrve.store.tokens import ScriptToken
+from pixlsrve.wg.tunnel import Tunnel
 
 DAMAGED_REMEDY = "Check the disk's health; `pixlsrve doctor` says what is left over."
 
@@ -40,7 +43,9 @@ class DaemonControls:
     library: Library
     https: Https
     advertiser: Advertiser
+    reachability: ReachDesk
     revocation: Revocation
+    tunnel: Tunnel
     started_s: float
 
     async def status(self) -> dict[str, Any]:
@@ -56,6 +61,8 @@ class DaemonControls:
             "ports": self.ports,
             "tls": self.https.status(),
             "mdns": self.advertiser.status(),
+            "wireguard": await tunnel_facts(self.tunnel),
+            "reachability": await self.reachability.status(),
             "photo_roots": [_root(root, totals.get(root.id, RootTotals())) for root in self.roots],
             "indexing_status": self._indexing(),
             "notices": self._notices(),
@@ -113,6 +120,7 @@ class DaemonControls:
                 notices.append({"message": f"The folder {root.path} is offline.", "remedy": remedy})
         notices += self.https.notices()
         notices += self.advertiser.notices()
+        notices += self.tunnel.notices()
         for name, cause in sorted(self.failing.items()):
             notices.append({"message": f"The part {name} keeps failing ({cause}).", "remedy": "Look into the log."})
         return notices

@@ -131,7 +131,7 @@ async def serving(shelf: Shelf) -> AsyncIterator[Api]:
         app[library.CONVERSIONS] = Conversions(shelf.roots, api.renderer)
         app[library.SCANS] = api.scans
         app[library.HOST] = HostInfo(host_id="h", name="box", version="1.0.0", started_s=time.monotonic())
-        app[library.WIREGUARD] = lambda: WireguardStatus(reason="not_started")
+        app[library.WIREGUARD] = _no_tunnel
         async with HttpServer(app, host="127.0.0.1") as server:
             api.base = f"http://127.0.0.1:{server.bound_port}"
             yield api
@@ -142,3 +142,7 @@ async def api(tmp_path: Path) -> AsyncIterator[Api]:
     """An empty library behind a real server."""
     async with open_shelf(tmp_path) as shelf, serving(shelf) as made:
         yield made
+
+
+async def _no_tunnel() -> WireguardStatus:
+    return WireguardStatus(reason="not_started")

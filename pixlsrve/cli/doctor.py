@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from pixlsrve import config, instance
 from pixlsrve.cli.control import Control
@@ -15,6 +17,7 @@ from pixlsrve.cli.options import data_dir_option, json_option, plain, print_json
 from pixlsrve.config import Config
 from pixlsrve.doctor.finding import Finding
 from pixlsrve.errors import PixlsrveError
+from pixlsrve.model import HomeReach
 
 
 @click.command()
@@ -33,20 +36,27 @@ def doctor(data_dir: Path | None, config_file: Path | None, as_json: bool) -> in
     flags = {"data_dir": str(data_dir)} if data_dir else {}
     settings = config.load(flags=flags, file=config_file)
     findings = list(_examine(settings))
+    outside = _from_outside(settings)
+    findings += [Finding(**finding) for finding in outside["findings"]]
     if as_json:
         rows = [{name: getattr(finding, name) for name in Finding.__struct_fields__} for finding in findings]
-        print_json({"ok": not findings, "findings": rows})
-    elif not findings:
+        print_json({"ok": not findings, "findings": rows, "reachability": outside["verdict"]})
+        return FAILED if findings else 0
+    if not findings:
         click.echo("all fine")
-    else:
-        for finding in findings:
-            click.echo(f"{finding.severity}: {plain(finding.message)}\n  {plain(finding.remedy)}")
+    for finding in findings:
+        click.echo(f"{finding.severity}: {plain(finding.message)}\n  {plain(finding.remedy)}")
+    verdict = outside["verdict"]
+    click.echo(f"from outside: {plain(verdict['message'])}")
+    if verdict["remedy"]:
+        click.echo(f"  {plain(verdict['remedy'])}")
     return FAILED if findings else 0
 
 
 def _examine(settings: Config) -> Iterator[Finding]:
     """Every check; what a running daemon knows better is asked of it."""
-    from pixlsrve.doctor import folders, parts, ports
+    from pixlsrve.doctor import folders, parts, ports, tunnel
+    from pixlsrve.wg import checkup
 
     running = _ask(settings.data_path) if instance.is_running(settings.data_path) else None
     if isinstance(running, Finding):
@@ -60,6 +70,7 @@ def _examine(settings: Config) -> Iterator[Finding]:
         yield from folders.check_photos(Path(root) for root in settings.photos)
     if running is None:
         yield from ports.check_ports(settings)
+        yield from tunnel.check_tunnel(checkup.faults(settings.wireguard))
     yield from parts.check_clock(settings.data_path)
     yield from parts.check_parts()
 
@@ -75,6 +86,28 @@ def _ask(data_dir: Path) -> dict[str, Any] | Finding:
             remedy="Wait a minute if it has just been started; else restart it and look into its log.",
         )
     return status
+
+
+def _from_outside(settings: Config) -> dict[str, Any]:
+    """Whether home can be reached from outside: as the daemon knows it, else as far as the settings tell."""
+    from pixlsrve.doctor import reachability
+    from pixlsrve.wg.endpoint import endpoint, lan_address
+
+    if instance.is_running(settings.data_path):
+        with contextlib.suppress(PixlsrveError):  # said already: it does not answer
+            answer: dict[str, Any] = Control(settings.data_path).get("/reachability")
+            return answer
+    tunnel = settings.wireguard
+    facts = HomeReach(
+        is_running=False,
+        is_on=tunnel.enabled,
+        endpoint=endpoint(tunnel.endpoint, tunnel.port),
+        source="setting" if tunnel.endpoint else "lan",
+        port=tunnel.port,
+        lan_address=lan_address(),
+        asks_router=tunnel.port_mapping,
+    )
+    return {"verdict": msgspec.to_builtins(reachability.judge(facts)), "findings": []}
 
 
 def _notice(notice: dict[str, str]) -> Finding:

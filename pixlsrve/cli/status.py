@@ -45,6 +45,8 @@ def _facts(answer: dict[str, Any]) -> list[tuple[str, str]]:
         ("listening", ", ".join(answer["urls"])),
         ("https", _https(answer["tls"])),
         ("mdns", _mdns(answer["mdns"])),
+        ("wireguard", _wireguard(answer["wireguard"])),
+        ("outside", answer["reachability"]["message"]),
         ("host", f"{answer['host_name']} ({answer['host_id']})"),
         ("indexing", _indexing(answer["indexing_status"])),
     ]
@@ -63,6 +65,17 @@ def _mdns(state: dict[str, Any]) -> str:
     if not state["enabled"]:
         return f"off, {state['reason']}"
     return f"announced as {state['name']} on {', '.join(state['interfaces'])}"
+
+
+def _wireguard(state: dict[str, Any]) -> str:
+    """The tunnel, or why there is none."""
+    if not state["enabled"]:
+        return f"off, {state['reason']}"
+    lan = ", the LAN is open" if state["lan_access"] else ""
+    return (
+        f"{state['backend']} ({state['why']}), interface {state['interface']}, {state['address']}, "
+        f"UDP port {state['listening_port']}, {state['connected_peers']} of {state['peers']} devices connected{lan}"
+    )
 
 
 def _indexing(state: dict[str, Any]) -> str:

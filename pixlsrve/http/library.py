@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -84,7 +84,7 @@ SCANS: web.AppKey[Scans] = web.AppKey("scans", object)  # type: ignore[arg-type]
 HOST = web.AppKey("host", HostInfo)
 """Who this host is."""
 
-WIREGUARD: web.AppKey[Callable[[], WireguardStatus]] = web.AppKey("wireguard", object)  # type: ignore[arg-type]  # a callable
+WIREGUARD: web.AppKey[Callable[[], Awaitable[WireguardStatus]]] = web.AppKey("wireguard", object)  # type: ignore[arg-type]  # a callable
 """Says how the tunnel is."""
 
 

@@ -132,7 +132,7 @@ class UserspaceBackend:
             raise TunnelUnavailable(*why)
         for name in self._links.candidates(settings.name):
             await self._clear(name, settings)
-        _check_port(settings.port)
+        check_port(settings.port)
         program = processes.find(processes.PROGRAM) or processes.PROGRAM
         folder = self._folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="pixlsrve-wg-"))
         try:
@@ -217,7 +217,7 @@ def _sockets_why_not() -> Why | None:
     )
 
 
-def _check_port(port: int) -> None:
+def check_port(port: int) -> None:
     """Raises TunnelUnavailable for a UDP port that somebody has: wireguard-go would only write that into its log."""
     if not port:
         return

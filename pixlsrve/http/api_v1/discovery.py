@@ -43,6 +43,7 @@ async def get_info(request: web.Request) -> web.Response:
     wanted = routing.query(request, InfoQuery).host_id
     if wanted is not None and wanted != host.host_id:
         raise NotFound("This is another host.", reason="other_host")
+    tunnel = await request.app[library.WIREGUARD]()
     https, reach = request.app.get(keys.HTTPS), request.app.get(REACH)
     return routing.answer(
         InfoAnswer(
@@ -50,7 +51,7 @@ async def get_info(request: web.Request) -> web.Response:
             host_name=host.name,
             version=host.version,
             api_version="v1",
-            capabilities=host.capabilities,
+            capabilities=(*host.capabilities, *(["wireguard"] if tunnel.enabled else [])),
             photo_count=await questions.photo_count(viewer=None),
             album_count=await questions.album_count(viewer=None),
             tls_port=None if https is None else https.port,

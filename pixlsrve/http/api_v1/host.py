@@ -112,7 +112,7 @@ async def get_status(request: web.Request) -> web.Response:
                 quarantined,
                 sees_any=viewer != frozenset(),
             ),
-            wireguard_status=app[library.WIREGUARD](),
+            wireguard_status=await app[library.WIREGUARD](),
         )
     )
 
