@@ -224,6 +224,8 @@ class HomeReach(msgspec.Struct, frozen=True, kw_only=True):
 
     is_on: bool
     """Whether the tunnel is to run at all."""
+    is_running: bool = True
+    """Whether a daemon runs, which alone asks the router."""
     is_up: bool | None = None
     """Whether it runs just now; None when that is not known."""
     endpoint: str

@@ -155,6 +155,14 @@ def _let_in(facts: HomeReach) -> Verdict:
 
 
 def _silent(facts: HomeReach) -> Verdict:
+    """The router's word is still to come."""
+    if not facts.is_running:
+        return Verdict(
+            answer="unknown",
+            cause="not_running",
+            message="pixlsrve is not running, and only the daemon asks the router.",
+            remedy="Start it, and ask again.",
+        )
     return Verdict(
         answer="unknown",
         cause="asking",
