@@ -177,6 +177,7 @@ class _Start:
         self._vpn = Tunnel(self._tunnel, config.wireguard, bus=self._bus)
         self._identity.revocation.on_change(self._vpn.refresh)
         overview.statistics = self._vpn.peer_states
+        self._reachability.tunnel = self._vpn
         self._facts = TunnelFacts(overview=overview, has_dns=config.dns.enabled)
         self._identity.revocation.on_change(self._facts.forgetter(self._identity.devices))
         self._stack.callback(self._identity.hasher.close)

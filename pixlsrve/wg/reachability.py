@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from typing import Protocol
 
 import ifaddr
 import structlog
@@ -22,10 +23,11 @@ from pixlsrve.services import Service
 from pixlsrve.store import state as rows
 from pixlsrve.store.database import Database
 from pixlsrve.wg.endpoint import Endpoint, lan_address, parse_endpoint
-from pixlsrve.wg.interface import PeerState, TunnelUnavailable
+from pixlsrve.wg.interface import PeerState
 from pixlsrve.wg.peers import Peers
 from pixlsrve.wg.router.gateway import global_ipv6
 from pixlsrve.wg.router.mapping import MappingState, PortMapping, make_wish
+from pixlsrve.wg.tunnel import TunnelStatus
 
 log = structlog.get_logger(__name__)
 
@@ -35,11 +37,24 @@ GRACE_S = 600.0
 LOOKUP_S = 5.0
 SEEN_STEP_US = 3_600_000_000
 """How much later a further proof has to be to be worth writing."""
-Statistics = Callable[[], Awaitable[Iterable[PeerState]]]
+
+
+class TunnelState(Protocol):
+    """What is asked of the tunnel."""
+
+    @property
+    def is_up(self) -> bool:
+        """Whether devices can come in just now."""
+
+    def status(self) -> TunnelStatus:
+        """How it stands."""
+
+    async def peer_states(self) -> list[PeerState]:
+        """Every peer as the interface has it; none without one."""
 
 
 class Reachability:
-    """The background service that knows. `statistics` is set by whoever has the interface."""
+    """The background service that knows. `tunnel` is set when there is one to ask."""
 
     def __init__(
         self,
@@ -65,8 +80,8 @@ class Reachability:
         self._seen = (0, "")
         self._last = ""
         self._news = asyncio.Event()
-        self.statistics: Statistics | None = None
-        """What the interface has just now; may raise TunnelUnavailable."""
+        self.tunnel: TunnelState | None = None
+        """The interface, once there is something to ask."""
         if mapping is not None:
             mapping.on_change = self._mapping_changed
 
@@ -105,7 +120,7 @@ class Reachability:
         seen_us, where = self._seen
         return HomeReach(
             is_on=self._config.enabled,
-            is_up=await self._is_up(),
+            is_up=self._is_up(),
             endpoint=endpoint,
             source="setting" if self._setting else "lan" if endpoint == self._on_lan() else "mapping",
             port=self._config.port,
@@ -167,7 +182,7 @@ class Reachability:
 
     async def _note_seen(self, endpoint: str) -> None:
         """Keep the time of the newest handshake that came from outside, by a device that dials this endpoint."""
-        states = await self._states() or []
+        states = [] if self.tunnel is None else await self.tunnel.peer_states()
         heard = {state.public_key: state for state in states if state.endpoint and state.last_handshake_s}
         if not heard:
             return
@@ -185,17 +200,10 @@ class Reachability:
             if not newest_us or found_us - newest_us > SEEN_STEP_US:
                 await rows.save_text(self._state, rows.SEEN_OUTSIDE, f"{found_us} {where}")
 
-    async def _is_up(self) -> bool | None:
-        return None if self.statistics is None else await self._states() is not None
-
-    async def _states(self) -> list[PeerState] | None:
-        """What the interface has; None where there is none."""
-        if self.statistics is None:
+    def _is_up(self) -> bool | None:
+        if self.tunnel is None or self.tunnel.status().reason == "starting":
             return None
-        try:
-            return list(await self.statistics())
-        except TunnelUnavailable:
-            return None
+        return self.tunnel.is_up
 
     def _outer(self) -> str:
         mapping = None if self._mapping is None else self._mapping.state.mapping
