@@ -19,7 +19,7 @@ import platformdirs
 from tests.qemu.machine import run
 from tests.qemu.root import ensure_root, why_not
 
-TESTS = ["tests/wg/test_kernel.py", "tests/wg/test_kernel_missing.py"]
+TESTS = [f"tests/wg/test_kernel{part}.py" for part in ("", "_missing", "_tunnel")]
 BENCHMARK = "python -m benchmarks.kernel_peers"
 
 

@@ -10,6 +10,7 @@ import os
 import socket
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -146,13 +147,16 @@ async def test_thousand_peers(backend: KernelBackend, settings: InterfaceSetting
     assert _witness(settings.name) == _wanted(*wanted[500:])
 
 
-async def test_peer_with_many_networks_is_listed_once(backend: KernelBackend, settings: InterfaceSettings) -> None:
+async def test_peer_with_many_networks_is_listed_once(
+    backend: KernelBackend, settings: InterfaceSettings, tmp_path: Path
+) -> None:
     """Allowed IPs that the kernel spreads over several messages are one peer's."""
     peer = _peer(2)
     networks = [f"198.18.{number // 256}.{number % 256}/32" for number in range(512, 2_012)]
-    for start in range(0, len(networks), 500):
-        joined = ",".join(f"+{item}" if start else item for item in networks[start : start + 500])
-        run("wg", "set", settings.name, "peer", encode_key(peer.public_key), "allowed-ips", joined)
+    lines = "".join(f"AllowedIPs = {item}\n" for item in networks)
+    listing = tmp_path / "peer.conf"
+    listing.write_text(f"[Peer]\nPublicKey = {encode_key(peer.public_key)}\n{lines}")
+    run("wg", "addconf", settings.name, str(listing))
     (found,) = await backend.peers()
     assert sorted(found.allowed_ips) == sorted(networks)
 
