@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -21,6 +21,7 @@ from pixlsrve.http.peers import Peers
 from pixlsrve.http.push import Hub
 from pixlsrve.http.routing import Handler, Route
 from pixlsrve.http.running import Running
+from pixlsrve.services import running as running_service
 
 BODY_MAX_BYTES = 1024 * 1024
 """Of bodies that are read whole: JSON. Uploads are streamed and have limits of their own."""
@@ -63,6 +64,7 @@ def build(
     app[keys.COUNT_MALFORMED] = gate.count_malformed
     app[keys.REGISTRY] = new_registry(tally)
     app[keys.HUB] = Hub(bus, callers)
+    app.cleanup_ctx.append(_running_hub)
     app.on_shutdown.append(_close_websockets)
     document = openapi.document(routes)
     app[keys.OPENAPI] = openapi.encode(document)
@@ -103,6 +105,11 @@ def _add(app: web.Application, route: Route, handler: Handler) -> None:
     """Serve `route` by `handler`; what answers GET answers HEAD."""
     for method in ("GET", "HEAD") if route.method == "GET" else (route.method,):
         app.router.add_route(method, route.path, handler)
+
+
+async def _running_hub(app: web.Application) -> AsyncIterator[None]:
+    async with running_service("push", app[keys.HUB]):
+        yield
 
 
 async def _close_websockets(app: web.Application) -> None:

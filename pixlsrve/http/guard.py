@@ -288,6 +288,11 @@ def raise_descriptor_limit() -> None:
                 return
 
 
+def spare_descriptors() -> int:
+    """How many descriptors the connections under the guard's eyes leave for others, such as websockets."""
+    return max(0, _descriptors() - _DESCRIPTORS_KEPT - Limits.total)
+
+
 def _descriptors() -> int:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return OPEN_FILES_MAX if soft == resource.RLIM_INFINITY else soft

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable
 from typing import Annotated, Any
 
 import msgspec
+import structlog
 from aiohttp import WSCloseCode, web
 from msgspec import Meta
 
 from pixlsrve.errors import InvalidInput, NotAuthenticated, Unavailable
 from pixlsrve.events import Event, EventBus, EventType, Subscription
 from pixlsrve.http import keys, routing
-from pixlsrve.http.credentials import TICKET_LIFE_S, Callers
+from pixlsrve.http.credentials import TICKET_LIFE_S, Callers, Credential
 from pixlsrve.http.routing import Access, Rate, Route
+from pixlsrve.http.sockets import PING_PAUSE_S, Client, Crowd, text_frame
 from pixlsrve.http.times import now_us, rfc3339
+from pixlsrve.model import Principal
 
-PING_PAUSE_S = 25.0
-QUEUE_EVENTS = 512
-"""Events that wait for a slow reader, of 256 KiB together; one more, and it is cut off to come back with `since`."""
-MESSAGE_MAX_BYTES = 64 * 1024
-SEND_LIMIT_S = 10.0
-CLOSE_LIMIT_S = 2.0
+log = structlog.get_logger(__name__)
+
+WAITING_EVENTS = 5_000
+WAITING_BYTES = 8 << 20
+"""Events that wait to be handed out, once for all listeners; one more, and all have to come back with `since`."""
+CHECK_PAUSE_S = 25.0
+"""How often credentials are looked at that nobody has withdrawn: they may have come to their end."""
 WITHDRAW_LIMIT_S = 0.5
 """For the goodbye of a client whose access was withdrawn: all is over within a second."""
-SOCKETS_MAX = 1_000
+_AT_ONCE = 100
+_encode = msgspec.json.Encoder().encode
 
 
 class WsQuery(msgspec.Struct, frozen=True):
@@ -51,146 +55,144 @@ class Ticket(msgspec.Struct, frozen=True):
     expires_in: int
 
 
-class Listener:
-    """One websocket and whose it is."""
+class Listener(Client):
+    """One websocket, whose it is, and how far it has come."""
 
-    def __init__(self, request: web.Request, ping_pause_s: float) -> None:
-        self.owner = request[keys.PRINCIPAL]
-        self._credential = request[keys.CREDENTIAL]
-        self._transport = request.transport
-        self.socket = web.WebSocketResponse(
-            heartbeat=ping_pause_s, compress=False, max_msg_size=MESSAGE_MAX_BYTES, timeout=CLOSE_LIMIT_S
-        )
+    __slots__ = ("credential", "principal", "seq")
 
-    async def follow(self, bus: EventBus, subscription: Subscription, since: int | None) -> None:
-        """Replay what was missed, then send what comes, until the client falls too far behind."""
-        last = bus.last_seq
-        if since is not None:
-            missed = bus.since(since)
+    def __init__(self, request: web.Request) -> None:
+        self.principal = request[keys.PRINCIPAL]
+        self.credential = request[keys.CREDENTIAL]
+        self.seq: int | None = None
+        """The last event that it had, or that was not for it; None while it is still catching up."""
+        super().__init__(request, self.principal.device_id or self.principal.account_id or self.principal.id)
+
+    async def catch_up(self, bus: EventBus, seq: int) -> None:
+        """Send what came after `seq`, until nothing is missing."""
+        while seq != bus.last_seq:
+            missed = bus.since(seq)
             if missed is None:
-                await self._send(WsMessage(last, EventType.RESYNC, rfc3339(now_us()), {}))
-            for event in missed or ():
-                await self._send_event(event)
-        while not subscription.is_overrun:
-            event = await subscription.get()
-            if since is None or event.seq > last:
-                await self._send_event(event)
-        await self.close(WSCloseCode.TRY_AGAIN_LATER, b"too slow; come back with since")
+                seq = bus.last_seq
+                await self.send(_encode(WsMessage(seq, EventType.RESYNC, rfc3339(now_us()), {})))
+                continue
+            for event in missed:
+                if event.is_for(self.principal):
+                    await self.send(_message(event))
+                seq = event.seq
+        self.seq = seq
 
-    async def watch_credential(self, callers: Callers, pause_s: float) -> None:
-        """Close when the credential is over (THREATS T30)."""
-        while True:
-            await asyncio.sleep(pause_s)
-            if not await self.is_still_allowed(callers):
-                await self.close(WSCloseCode.POLICY_VIOLATION, b"the token is over")
-                return
-
-    async def is_still_allowed(self, callers: Callers) -> bool:
-        """Whether the credential is still good; takes over what its owner may see by now."""
-        try:
-            self.owner = await callers.resolve(self._credential)
-        except NotAuthenticated:
-            return False
-        return True
-
-    async def discard_messages(self) -> None:
-        """Read until the client closes: what it says means nothing here, but its close and pong frames do."""
-        async for _ in self.socket:
-            pass
-
-    async def close(self, code: WSCloseCode, message: bytes, limit_s: float = CLOSE_LIMIT_S) -> None:
-        """Say why and close; a client that doesn't answer in time is cut off."""
-        if not self.socket.prepared:
-            return
-        try:
-            async with asyncio.timeout(limit_s):
-                await self.socket.close(code=code, message=message)
-        except (TimeoutError, ConnectionError):
-            if self._transport is not None:
-                self._transport.abort()
-
-    async def _send_event(self, event: Event) -> None:
-        """Send `event` where the listener may know of it."""
-        if event.is_for(self.owner):
-            await self._send(WsMessage(event.seq, event.type, rfc3339(event.at_us), event.data))
-
-    async def _send(self, message: WsMessage) -> None:
-        """Send, or close with 1013 when the client takes nothing for 10 s. Raises TimeoutError."""
-        try:
-            async with asyncio.timeout(SEND_LIMIT_S):
-                await self.socket.send_str(msgspec.json.encode(message).decode())
-        except TimeoutError:
-            await self.close(WSCloseCode.TRY_AGAIN_LATER, b"too slow; come back with since")
-            raise
+    def is_due(self, event: Event) -> bool:
+        """Whether the event is for it and new to it."""
+        return self.seq is not None and self.seq < event.seq and event.is_for(self.principal)
 
 
 class Hub:
-    """The open websockets: takes listeners in and ends them."""
+    """The open websockets: takes listeners in, hands events out while `run` runs, and ends them."""
 
-    def __init__(self, bus: EventBus, callers: Callers, *, ping_pause_s: float = PING_PAUSE_S) -> None:
+    def __init__(
+        self,
+        bus: EventBus,
+        callers: Callers,
+        *,
+        ping_pause_s: float = PING_PAUSE_S,
+        check_pause_s: float = CHECK_PAUSE_S,
+        most: int | None = None,
+    ) -> None:
         self._bus = bus
         self._callers = callers
-        self._ping_pause_s = ping_pause_s
-        self._listeners: set[Listener] = set()
+        self._check_pause_s = check_pause_s
+        self._crowd = Crowd[Listener](most, ping_pause_s=ping_pause_s)
         self._is_closing = False
 
     @property
     def open_count(self) -> int:
         """How many websockets are open."""
-        return len(self._listeners)
+        return len(self._crowd)
+
+    async def run(self) -> None:
+        """Hand out events, keep connections alive and end those whose credential is over, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._hand_out())
+            tasks.create_task(self._crowd.keep_alive())
+            tasks.create_task(self._watch_credentials())
 
     async def serve(self, request: web.Request, since: int | None) -> web.WebSocketResponse:
         """Answer the handshake and send events until either side ends it. Raises Unavailable when there is no room."""
-        if self._is_closing or len(self._listeners) >= SOCKETS_MAX:
-            raise Unavailable("No further listener is taken just now.", reason="busy", retry_after_s=10)
-        listener = Listener(request, self._ping_pause_s)
-        if not listener.socket.can_prepare(request):
+        listener = Listener(request)
+        if self._is_closing:
+            raise Unavailable("The host is about to stop.", reason="busy", retry_after_s=10)
+        if not listener.can_open(request):
             raise InvalidInput("This address speaks the websocket protocol only.", reason="no_upgrade")
-        self._listeners.add(listener)
+        if not self._crowd.add(listener):
+            raise Unavailable("No further listener is taken just now.", reason="busy", retry_after_s=10)
+        # From before the handshake is answered, so that a client that sees the answer misses nothing after.
+        start = self._bus.last_seq if since is None else since
         try:
-            # Subscribed before the handshake is answered, so that a client that sees the answer misses nothing after.
-            with self._bus.subscribe(QUEUE_EVENTS) as subscription:
-                await listener.socket.prepare(request)
-                await _first_of(
-                    listener.follow(self._bus, subscription, since),
-                    listener.watch_credential(self._callers, self._ping_pause_s),
-                    listener.discard_messages(),
-                )
+            await listener.open(request)
+            await listener.catch_up(self._bus, start)
+            async for _ in listener.messages():
+                pass  # what it says means nothing here
+        except (ConnectionError, TimeoutError):
+            await listener.close(WSCloseCode.TRY_AGAIN_LATER, b"too slow; come back with since")
         finally:
-            self._listeners.discard(listener)
+            self._crowd.remove(listener)
         await listener.close(WSCloseCode.OK, b"")
         return listener.socket
 
     async def close(self) -> None:
         """End all websockets with 1001 because the daemon stops; none is accepted any more."""
         self._is_closing = True
-        await _close_all(self._listeners, WSCloseCode.GOING_AWAY, b"the host stops")
+        await self._crowd.close(self._crowd, WSCloseCode.GOING_AWAY, b"the host stops")
 
     async def recheck(self) -> None:
-        """Somebody's rights have changed: end the websockets whose credential is over by now (THREATS T7)."""
-        over = {listener for listener in self._listeners if not await listener.is_still_allowed(self._callers)}
-        await _close_all(over, WSCloseCode.POLICY_VIOLATION, b"access was withdrawn", WITHDRAW_LIMIT_S)
+        """Somebody's rights have changed: end the websockets whose credential is over by now (THREATS T7, T30)."""
+        found: dict[Credential, Principal | None] = {}
+        for number, listener in enumerate(self._crowd, 1):
+            if listener.credential not in found:
+                found[listener.credential] = await self._find(listener.credential)
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
+        over = []
+        for listener in self._crowd:
+            principal = found.get(listener.credential, listener.principal)
+            if principal is None:
+                over.append(listener)
+            else:
+                listener.principal = principal
+        await self._crowd.close(over, WSCloseCode.POLICY_VIOLATION, b"access was withdrawn", WITHDRAW_LIMIT_S)
+
+    async def _find(self, credential: Credential) -> Principal | None:
+        """Whose credential it is now; None when it is over."""
+        try:
+            return await self._callers.resolve(credential)
+        except NotAuthenticated:
+            return None
+
+    async def _watch_credentials(self) -> None:
+        while True:
+            await asyncio.sleep(self._check_pause_s)
+            await self.recheck()
+
+    async def _hand_out(self) -> None:
+        while True:
+            with self._bus.subscribe(WAITING_EVENTS, WAITING_BYTES) as subscription:
+                await self._hand_out_from(subscription)
+            log.warning("events came faster than they could be handed out", listeners=len(self._crowd))
+            self._crowd.end(self._crowd, WSCloseCode.TRY_AGAIN_LATER, b"come back with since")
+
+    async def _hand_out_from(self, subscription: Subscription) -> None:
+        """Send each event to all whom it is for, until too many wait."""
+        while not subscription.is_overrun:
+            event = await subscription.get()
+            if len(self._crowd):
+                await self._tell(event)
+
+    async def _tell(self, event: Event) -> None:
+        await self._crowd.tell(text_frame(_message(event)), lambda listener: listener.is_due(event))
 
 
-async def _close_all(
-    listeners: Iterable[Listener], code: WSCloseCode, message: bytes, limit_s: float = CLOSE_LIMIT_S
-) -> None:
-    await asyncio.gather(*(listener.close(code, message, limit_s) for listener in listeners))
-
-
-async def _first_of(*coroutines: Coroutine[Any, Any, None]) -> None:
-    """Run them side by side until one ends; the others are cancelled and awaited. A lost client is no error."""
-    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    for task in done:
-        error = None if task.cancelled() else task.exception()
-        if error is not None and not isinstance(error, ConnectionError | TimeoutError):
-            raise error
+def _message(event: Event) -> bytes:
+    return _encode(WsMessage(event.seq, event.type, rfc3339(event.at_us), event.data))
 
 
 async def listen(request: web.Request) -> web.StreamResponse:

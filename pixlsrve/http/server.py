@@ -103,6 +103,12 @@ class Protocol(RequestHandler):
         self._guard.note_request(entry)
         return True
 
+    def leave_guard(self) -> None:
+        """The connection has become a websocket: whoever has taken it in bounds its number and its time from now on."""
+        if self._entry is not None:
+            self._guard.release(self._entry)
+        self._entry = self._express = None
+
     def is_waiting(self) -> bool:
         """Whether it waits for a request."""
         return self._waiter is not None and not self._waiter.done()
@@ -284,7 +290,7 @@ class HttpServer:
     """Serves `app` while entered: `async with HttpServer(app, port=8080) as server`.
 
     `host` is an address or a name, empty for all addresses, IPv4 and IPv6; `port` 0 picks a free one, the same for
-    both families. Connections of `trusted_proxies` are not capped by address.
+    both families. Connections of `trusted_proxies` are not capped by address. `setting` is where the port comes from.
     """
 
     def __init__(
@@ -296,8 +302,10 @@ class HttpServer:
         drain_s: float = DRAIN_S,
         limits: Limits | None = None,
         trusted_proxies: Sequence[Network] = (),
+        setting: str = "http.port",
     ) -> None:
         self._app = app
+        self._setting = setting
         self._host = host
         self._port = port
         self._drain_s = drain_s
@@ -318,7 +326,7 @@ class HttpServer:
 
     async def start(self) -> None:
         """Bind and listen. Raises StartError when the port is taken or the address isn't ours."""
-        self._sockets = await bind(self._host, self._port)
+        self._sockets = await bind(self._host, self._port, setting=self._setting)
         self._guard = Guard(self._limits, self._trusted)
         self._runner = _Runner(
             self._app,
@@ -390,18 +398,18 @@ async def bind(host: str, port: int, *, setting: str = "http.port") -> list[sock
     tries = _FREE_PORT_TRIES if port == 0 else 1
     for attempt in range(tries):
         try:
-            return await _bind_once(host, port)
+            return await _bind_once(host, port, setting)
         except OSError as error:
             if error.errno != errno.EADDRINUSE or attempt == tries - 1:
                 raise _explain(host, port, setting, error) from error
     raise AssertionError("unreachable")
 
 
-async def _bind_once(host: str, port: int) -> list[socket.socket]:
+async def _bind_once(host: str, port: int, setting: str) -> list[socket.socket]:
     """Bind every address of `host`; for port 0 the first address picks the port. Raises OSError, StartError."""
     bound: list[socket.socket] = []
     try:
-        for family, address in await _addresses(host):
+        for family, address in await _addresses(host, setting):
             try:
                 made = _listening_socket(family, address, bound[0].getsockname()[1] if bound else port)
             except OSError as error:
@@ -419,7 +427,7 @@ async def _bind_once(host: str, port: int) -> list[socket.socket]:
     return bound
 
 
-async def _addresses(host: str) -> list[tuple[socket.AddressFamily, str]]:
+async def _addresses(host: str, setting: str) -> list[tuple[socket.AddressFamily, str]]:
     """The families and addresses that `host` stands for. Raises StartError for an unknown name."""
     if not host:
         return [(socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")]  # noqa: S104  # all of them is what was asked for
@@ -427,7 +435,7 @@ async def _addresses(host: str) -> list[tuple[socket.AddressFamily, str]]:
         found = await asyncio.get_running_loop().getaddrinfo(host, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except socket.gaierror as error:
         raise StartError(
-            f"The address {host!r} of http.host is unknown: {error.strerror}.", reason="address"
+            f"The address {host!r} of {_host_setting(setting)} is unknown: {error.strerror}.", reason="address"
         ) from error
     return list(dict.fromkeys((family, str(address[0])) for family, _, _, _, address in found))
 
@@ -444,6 +452,11 @@ def _listening_socket(family: socket.AddressFamily, address: str, port: int) -> 
         made.close()
         raise
     return made
+
+
+def _host_setting(setting: str) -> str:
+    """The setting of the address that belongs to a port's."""
+    return "http.host" if setting.startswith("http.") else setting.replace("port", "host")
 
 
 def _explain(host: str, port: int, setting: str, error: OSError) -> StartError:

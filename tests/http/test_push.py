@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import re
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import WSMsgType, WSServerHandshakeError
 
+from pixlsrve.config import RateLimitsConfig
 from pixlsrve.errors import NotAuthenticated, Unavailable
 from pixlsrve.events import EventBus, EventType
-from pixlsrve.http import keys
+from pixlsrve.http import application, keys
 from pixlsrve.http.credentials import TICKET_LIFE_S, Credential, Tickets
+from pixlsrve.http.push import Hub
 from pixlsrve.model import Principal, Role
 
 AS_MEMBER = {"Authorization": "Bearer member-token"}
@@ -185,40 +190,94 @@ async def _expect_close(socket: Any, code: int) -> None:
     assert (message.type, message.data) == (WSMsgType.CLOSE, code)
 
 
-async def test_ended_token_closes(service: Any) -> None:
+async def test_ended_token_closes(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """T30: a websocket ends when its token does."""
-    service.app[keys.HUB]._ping_pause_s = 0.01
-    async with listen(service) as socket:
+    monkeypatch.setattr(application, "Hub", functools.partial(Hub, check_pause_s=0.01))
+    async with serve() as service, listen(service) as socket:
         service.tokens.revoked.add("member-token")
         await _expect_close(socket, 1008)
 
 
-async def test_slow_reader_is_dropped(service: Any) -> None:
-    """T30: a listener that falls behind is closed with 1013, and what waits for it is bounded."""
-    async with listen(service) as slow, listen(service) as quick:
-        for _ in range(600):
+async def test_silent_connection_ends(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that answers no ping is gone, and its place is free again."""
+    monkeypatch.setattr(application, "Hub", functools.partial(Hub, ping_pause_s=0.2))
+    async with serve() as service:
+        reader, writer = await _silent(service)
+        with contextlib.suppress(ConnectionResetError):
+            while await asyncio.wait_for(reader.read(1024), WAIT_S):
+                pass
+        writer.transport.abort()
+        while service.app[keys.HUB].open_count:
+            await asyncio.sleep(0.01)
+
+
+async def test_whoever_has_most_makes_room(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """T30: nobody shuts others out by opening all there is room for; without others nothing is taken away."""
+    monkeypatch.setattr(application, "Hub", functools.partial(Hub, most=3))
+    async with serve() as service, listen(service) as oldest, listen(service), listen(service):
+        assert await refused(service) == 503
+        async with listen(service, Authorization="Bearer admin-token"):
+            await _expect_close(oldest, 1013)
+            assert await refused(service) == 503
+
+
+async def test_household_behind_one_address(serve: Any) -> None:
+    """T29: websockets take no request's place: more of them from one address than it may have connections."""
+    async with serve(limits=RateLimitsConfig(other="off")) as service:
+        pool = aiohttp.TCPConnector(limit=0)
+        async with aiohttp.ClientSession(connector=pool) as client:
+            url = f"{service.base}/api/v1/ws"
+            sockets = [await client.ws_connect(url, headers=AS_MEMBER) for _ in range(300)]
+            assert service.server.open_count == 0
+            async with service.get("/api/v1/list") as response:
+                assert response.status == 200
             service.bus.publish(EventType.PHOTO_ADDED, {})
-        await _until_close(slow, 1013)
-        await _until_close(quick, 1013)
+            for socket in sockets:
+                assert (await socket.receive_json(timeout=WAIT_S))["seq"] == 1
+                await socket.close()
+
+
+async def _silent(service: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A listener that reads the handshake's answer and no more."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", service.server.bound_port, limit=1)
+    writer.write(
+        b"GET /api/v1/ws HTTP/1.1\r\nHost: box\r\nAuthorization: Bearer member-token\r\nUpgrade: websocket\r\n"
+        b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+    assert (await reader.read(12)).startswith(b"HTTP/1.1 101")
+    return reader, writer
+
+
+async def test_slow_reader_is_dropped(service: Any) -> None:
+    """T30: a listener that falls behind is closed, what waits for it is bounded, and the others get everything."""
+    _, writer = await _silent(service)
+    async with listen(service) as quick:
+        assert service.app[keys.HUB].open_count == 2
+        number = 0
+        while service.app[keys.HUB].open_count == 2:
+            number += 1
+            service.bus.publish(EventType.PHOTO_ADDED, {"filler": "x" * 60_000})
+            assert (await quick.receive_json(timeout=WAIT_S))["seq"] == number
+            assert number < 1_000
+    writer.transport.abort()
     async with listen(service, "?since=0") as back:
         assert (await back.receive_json(timeout=WAIT_S))["seq"] == 1
 
 
-async def _until_close(socket: Any, code: int) -> None:
-    while (message := await socket.receive(timeout=WAIT_S)).type is WSMsgType.TEXT:
-        pass
-    assert (message.type, message.data) == (WSMsgType.CLOSE, code)
+async def test_burst_reaches_everybody(service: Any) -> None:
+    """A thousand events at once are no reason to drop a listener that reads."""
+    async with listen(service) as first, listen(service) as second:
+        for _ in range(1_000):
+            service.bus.publish(EventType.PHOTO_ADDED, {"filler": "x" * 100})
+        for socket in (first, second):
+            messages = [await socket.receive_json(timeout=WAIT_S) for _ in range(1_000)]
+            assert [message["seq"] for message in messages] == list(range(1, 1_001))
 
 
 async def test_stalled_reader_does_not_hold_up_others(serve: Any) -> None:
     """T30: a client that stops reading in mid-stream delays nobody."""
     async with serve() as service:
-        reader, writer = await asyncio.open_connection("127.0.0.1", service.server.bound_port, limit=1)
-        writer.write(
-            b"GET /api/v1/ws HTTP/1.1\r\nHost: box\r\nAuthorization: Bearer member-token\r\nUpgrade: websocket\r\n"
-            b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-        )
-        assert (await reader.read(12)).startswith(b"HTTP/1.1 101")
+        _, writer = await _silent(service)
         async with listen(service) as quick:
             for number in range(300):
                 service.bus.publish(EventType.PHOTO_ADDED, {"filler": "x" * 20_000})
