@@ -43,9 +43,7 @@ class Asking:
         self._calls = calls
 
     @contextlib.asynccontextmanager
-    async def get(
-        self, device: Device, target: str, transfer: Transfer | None = None
-    ) -> AsyncIterator[DeviceAnswer]:
+    async def get(self, device: Device, target: str, transfer: Transfer | None = None) -> AsyncIterator[DeviceAnswer]:
         """The answer to GET of `target`. Raises SyncFailed where there is no address that may be called, CallFailed."""
         agent = self._registry.agent(device.id)
         if agent is None:
@@ -100,6 +98,10 @@ class Fetcher:
         """Whether just this song is awaited from this address, without a token."""
         transfer = self._transfers.get(song_id)
         return transfer is not None and transfer.sender == address and transfer.stored is None
+
+    def is_awaited_from(self, address: str) -> bool:
+        """Whether some song is awaited from this address, without a token."""
+        return any(transfer.sender == address for transfer in self._transfers.values())
 
     def fetch(self, device: Device, song: Song) -> Transfer:
         """The song's transfer, begun if it isn't under way."""

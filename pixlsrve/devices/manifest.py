@@ -10,8 +10,6 @@ from pixlsrve.devices.songs import check
 from pixlsrve.errors import InvalidInput
 from pixlsrve.store.songs import Listed
 
-_NS = 1_000_000_000
-
 
 class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One file. `mtime` is in seconds since the epoch; `sha256` is missing while the device has not hashed the file."""
@@ -35,7 +33,7 @@ def read_line(text: bytes) -> Listed | None:
         line = _decode(text)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidInput("A line of the manifest is damaged.", reason="bad_manifest") from error
-    listed = Listed(path=line.path, size_bytes=line.size, mtime_ns=_ns(line.mtime), sha256=digest(line.sha256))
+    listed = Listed(path=line.path, size_bytes=line.size, mtime_ns=ns_of(line.mtime), sha256=digest(line.sha256))
     check(listed)
     return listed
 
@@ -65,7 +63,8 @@ def digest(text: str | None) -> bytes | None:
     return value
 
 
-def _ns(seconds: float | None) -> int | None:
+def ns_of(seconds: float | None) -> int | None:
+    """A time in seconds as nanoseconds, to the microsecond. Raises InvalidInput."""
     if seconds is None:
         return None
     if not math.isfinite(seconds) or abs(seconds) > 1e11:

@@ -24,7 +24,8 @@ class Outcome(Enum):
     @property
     def message(self) -> str | None:
         """The error message."""
-        return self.value[1]
+        text = self.value[1]
+        return text if isinstance(text, str) else None
 
 
 class SyncFailed(Exception):

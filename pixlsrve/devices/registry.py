@@ -23,7 +23,9 @@ from pixlsrve.store import device_sync as rows
 from pixlsrve.store.database import Database
 from pixlsrve.store.device_sync import AgentRow, FailureRow, SyncRow
 
-_NAME = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?")
+_NAME = re.compile(
+    r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?"
+)
 """A host name as resolvers take it (RFC 1123 §2.1, and the underscore that homes use)."""
 FOREIGN_TYPE = "mini-server"
 
@@ -90,7 +92,7 @@ class Registry:
         return await finish(self._add_foreign(name, checked, port))
 
     async def note(self, device: Device, outcome: Outcome, started_us: int) -> SyncRow:
-        """A sync of the device that began at `started_us` has ended so; a failure keeps the time of the last success."""
+        """A sync that began at `started_us` has ended so; a failure keeps the time of the last success."""
         before = self._syncs.get(device.id)
         kept_us = None if before is None else before.synced_us
         row = SyncRow(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pixlsrve.auth.clock import Clock
 from pixlsrve.auth.finish import finish
 from pixlsrve.errors import InvalidInput, NotFound
-from pixlsrve.media.uploads.model import Stored
+from pixlsrve.media.uploads.stored import Stored
 from pixlsrve.model import Device
 from pixlsrve.store import songs as rows
 from pixlsrve.store.database import Database, Transaction

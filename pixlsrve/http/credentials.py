@@ -69,7 +69,7 @@ class Callers:
         if self._sessions is not None and "Cookie" in request.headers:
             value = cookies.session_value(request, is_secure=self._origins.is_secure(request))
         if value is None:
-            raise NotAuthenticated("This needs a token: send `Authorization: Bearer TOKEN`.")
+            raise NotAuthenticated("This needs a token: send `Authorization: Bearer TOKEN`.", reason="no_token")
         self._origins.check_cookie_use(request)
         return Credential(value, is_session=True)
 

@@ -46,7 +46,18 @@ ALWAYS = CIMultiDict(
 class _Checks:
     """What can be worked out of a route before its first request."""
 
-    __slots__ = ("body", "has_ids", "is_by_address", "is_plain", "name", "needs_admin", "query", "rate", "route")
+    __slots__ = (
+        "body",
+        "has_ids",
+        "is_asked_for",
+        "is_by_address",
+        "is_plain",
+        "name",
+        "needs_admin",
+        "query",
+        "rate",
+        "route",
+    )
 
     def __init__(self, route: Route) -> None:
         self.route = route
@@ -55,6 +66,7 @@ class _Checks:
         self.query = inputs.QueryCheck(route.query) if route.query is not None else None
         self.body = inputs.BodyCheck(route.body) if route.body is not None else None
         self.has_ids = "{" in route.path and failures.is_api(route.path)
+        self.is_asked_for = route.is_asked_for
         self.is_by_address = self.rate is RateClass.AUTH
         self.is_plain = route.access in {Access.MEMBER, Access.ADMIN} and not route.has_ticket
         self.needs_admin = route.access in {Access.ADMIN, Access.HOST}
@@ -151,7 +163,7 @@ class Gate:
         else:
             await self._identify(request, checks)
             principal = request.get(keys.PRINCIPAL)
-        if checks.rate is not None:
+        if checks.rate is not None and not (checks.is_asked_for is not None and checks.is_asked_for(request)):
             if principal is None or checks.is_by_address:
                 self._count(request, checks.rate, self._address(request))
             else:
@@ -292,7 +304,8 @@ def _explain(request: web.Request, error: Exception) -> failures.Failure | None:
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """What every answer carries; runs as each answer is prepared, so that streams and websockets have it too."""
     headers = response.headers
-    headers.update(ALWAYS)
+    for name, value in ALWAYS.items():
+        headers.setdefault(name, value)
     if headers.get(hdrs.CONTENT_TYPE, "").startswith("text/html"):
         headers.setdefault("Content-Security-Policy", _PAGE_POLICY)
     request_id = request.get(keys.REQUEST_ID)

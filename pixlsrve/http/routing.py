@@ -67,6 +67,8 @@ class Route:
     content_type: str = JSON
     has_ticket: bool = False
     """Whether a one-time `?ticket=` stands in for the token, for browsers that can't send headers (THREATS T30)."""
+    is_asked_for: Callable[[web.Request], bool] | None = None
+    """Says whether the host itself has asked for a request, which is then not counted (DESIGN section 4)."""
     errors: tuple[int, ...] = ()
     """Statuses that it answers beside those which its access, limit and inputs imply."""
 

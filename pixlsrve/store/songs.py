@@ -18,7 +18,8 @@ _COLUMNS = (
 )
 _CLAIM = "size_bytes || ':' || coalesce(mtime_ns, '')"
 _WANTED = (
-    f"(got_sha256 IS NULL OR (sha256 IS NOT NULL AND sha256 <> got_sha256) OR (sha256 IS NULL AND got_claim <> {_CLAIM}))"
+    "(got_sha256 IS NULL OR (sha256 IS NOT NULL AND sha256 <> got_sha256)"
+    f" OR (sha256 IS NULL AND got_claim <> {_CLAIM}))"
     f" AND (refused IS NULL OR refused_claim <> {_CLAIM})"
 )
 
@@ -87,9 +88,7 @@ async def find_page(db: Queries, device_id: int, *, after_id: int, limit: int) -
     return [_to_song(row) for row in await db.fetch_all(sql, (device_id, after_id, limit))]
 
 
-async def find_wanted(
-    db: Queries, device_id: int, *, listing: int | None, after_id: int, limit: int
-) -> list[Song]:
+async def find_wanted(db: Queries, device_id: int, *, listing: int | None, after_id: int, limit: int) -> list[Song]:
     """The next songs that are to be transferred; only those of one listing where it is given."""
     sql = (
         f"SELECT {_COLUMNS} FROM device_song WHERE device_id = ? AND id > ? AND listed >= ? AND {_WANTED}"  # noqa: S608  # fixed names
@@ -133,7 +132,18 @@ async def save_listed(
         " listed = max(listed, excluded.listed)"
     )
     rows = [
-        (uuid, device_id, song.path, song.size_bytes, song.mtime_ns, song.sha256, song.title, song.artist, at_us, listing)
+        (
+            uuid,
+            device_id,
+            song.path,
+            song.size_bytes,
+            song.mtime_ns,
+            song.sha256,
+            song.title,
+            song.artist,
+            at_us,
+            listing,
+        )
         for uuid, song in songs
     ]
     await transaction.execute_many(sql, rows)
