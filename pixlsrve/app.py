@@ -63,8 +63,8 @@ from pixlsrve.store import recovery, state, upkeep
 from pixlsrve.store.database import Database, DatabaseDamaged
 from pixlsrve.wg.overview import Overview
 from pixlsrve.wg.peers import Peers as TunnelPeers
-from pixlsrve.wg.tunnel import Tunnel
 from pixlsrve.wg.reachability import open_reachability
+from pixlsrve.wg.tunnel import Tunnel
 
 log = structlog.get_logger(__name__)
 
