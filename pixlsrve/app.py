@@ -43,6 +43,7 @@ from pixlsrve.http.routes import ROUTES
 from pixlsrve.http.server import HttpServer
 from pixlsrve.http.tunnel import TUNNEL_FACTS, TunnelFacts
 from pixlsrve.http.tunnel_state import TunnelFigures, wireguard_status
+from pixlsrve.http.uploads.keys import UPLOAD_SESSIONS, UPLOADS
 from pixlsrve.index.context import IndexContext
 from pixlsrve.index.indexer import Indexer
 from pixlsrve.index.library import open_roots
@@ -55,6 +56,7 @@ from pixlsrve.media.conversions import Conversions
 from pixlsrve.media.places import Place, Places
 from pixlsrve.media.places.build import ensure_places
 from pixlsrve.media.thumbnails import ThumbnailCache
+from pixlsrve.media.uploads.opening import open_uploads
 from pixlsrve.media.version import LibraryVersion
 from pixlsrve.outbound import Outbound
 from pixlsrve.services import Service
@@ -231,6 +233,17 @@ class _Start:
         await self._serve("workers", pool)
         await self._serve("places", places)
         await self._serve("indexer", self._indexer)
+        opening = open_uploads(
+            state=self._state_db,
+            index=self._index_db,
+            roots=self._roots,
+            arrivals=self._indexer.arrivals,
+            bus=self._bus,
+            config=config.uploads,
+            now_us=self._clock.now_us,
+        )
+        self._uploads = await self._stack.enter_async_context(opening)
+        await self._serve("uploads", self._uploads.sessions)
 
     async def _start_http(self, port: int) -> HttpServer:
         """The HTTP listener, answering."""
@@ -256,6 +269,7 @@ class _Start:
         app[library.LIBRARY], app[library.ROOTS], app[library.SCANS] = self._library, self._roots, self._indexer
         app[library.THUMBNAILS], app[library.CONVERSIONS] = self._thumbnails, self._conversions
         app[library.THUMBNAIL_CACHING] = self._config.http.thumbnail_cache
+        app[UPLOADS], app[UPLOAD_SESSIONS] = self._uploads
         app[library.WIREGUARD] = lambda: wireguard_status(self._vpn)
         app[keys.REGISTRY].register(TunnelFigures(self._vpn))
         app[library.HOST] = HostInfo(
