@@ -19,7 +19,7 @@ async def choose() -> tuple[Backend, str]:
         return KernelBackend(), "the kernel has WireGuard"
     userspace = await asyncio.to_thread(UserspaceBackend.why_not)
     if userspace is None:
-        return UserspaceBackend(), kernel
+        return UserspaceBackend(), kernel.partition(". ")[0]
     if kernel == userspace:
         raise TunnelUnavailable(kernel)
     raise TunnelUnavailable(f"{userspace} Or, to have it in the kernel: {kernel}")
