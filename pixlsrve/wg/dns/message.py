@@ -125,10 +125,10 @@ def parse_query(rest: bytes) -> Query:
         query.rcode = NOTIMP
         return query
     try:
-        if questions != 1 or answers or authorities:
+        if questions != 1:
             raise Malformed
         offset = _read_question(query, rest)
-        _read_additional(query, rest, offset, additionals)
+        _read_edns(query, rest, offset, answers + authorities + additionals)
     except (Malformed, IndexError, struct.error):
         query.rcode = FORMERR
         return query
@@ -158,8 +158,8 @@ def _read_question(query: Query, rest: bytes) -> int:
     return offset + 4
 
 
-def _read_additional(query: Query, rest: bytes, offset: int, count: int) -> None:
-    """Read EDNS; what else is there does not matter. Raises Malformed."""
+def _read_edns(query: Query, rest: bytes, offset: int, count: int) -> None:
+    """Read EDNS; what other records there are does not matter. Raises Malformed."""
     for _ in range(count):
         name_end = _skip_name(rest, offset)
         kind, size, extended, length = _FIXED.unpack_from(rest, name_end)
