@@ -216,10 +216,11 @@ class Crowd(Generic[ClientT]):
                     await asyncio.sleep(0)
 
     def end(self, clients: Iterable[ClientT], code: WSCloseCode, reason: bytes) -> None:
-        """Close some, without waiting for it."""
+        """Close some, without waiting for it; they count no more."""
         for client in clients:
             if not client.is_over:
                 client.is_over = True
+                self.remove(client)
                 task = asyncio.create_task(client.close(code, reason))
                 self._endings.add(task)
                 task.add_done_callback(self._endings.discard)
@@ -235,7 +236,6 @@ class Crowd(Generic[ClientT]):
         if self._owners[most] <= self._owners[owner] + 1:
             return False
         oldest = next(client for client in self._clients if client.owner == most)
-        self.remove(oldest)
         self.end([oldest], WSCloseCode.TRY_AGAIN_LATER, b"others need the room")
         return True
 
