@@ -11,9 +11,12 @@ from aiohttp import web
 
 from pixlsrve import errors
 from pixlsrve.http.inputs import UnsupportedBody
+from pixlsrve.http.uploads import protocol as tus
 
 _STATUSES: tuple[tuple[type[errors.PixlsrveError], int], ...] = (
     (UnsupportedBody, 415),
+    (tus.UnsupportedVersion, 412),
+    (tus.ChecksumMismatch, 460),
     (errors.InvalidInput, 400),
     (errors.NotAuthenticated, 401),
     (errors.NotPermitted, 403),
@@ -102,13 +105,31 @@ def _pisync(failure: Failure) -> object:
     return {"message": failure.message}
 
 
-_SHAPES: tuple[tuple[str, Callable[[Failure], object]], ...] = (("/api/v1", _envelope), ("/pisync", _pisync))
+def _pisync_devices(what: str) -> Callable[[Failure], object]:
+    """PiSync's devices: their specification words what is wrong with a token, and what only the host's log explains."""
+
+    def shape(failure: Failure) -> object:
+        if failure.status == 401:
+            is_missing = failure.details.get("reason") == "no_token"
+            return {"message": "No auth token provided" if is_missing else "Invalid auth token"}
+        return {"message": f"Server error while {what}" if failure.status == 500 else failure.message}
+
+    return shape
+
+
+_SHAPES: tuple[tuple[str, Callable[[Failure], object]], ...] = (
+    ("/api/v1", _envelope),
+    ("/pisync/devices/logs", _pisync_devices("fetching devices")),
+    ("/pisync/devices/", _pisync_devices("syncing device")),
+    ("/pisync/devices", _pisync_devices("fetching devices")),
+    ("/pisync", _pisync),
+)
 
 
 def shape_for(path: str) -> Callable[[Failure], object]:
     """The shape of errors at the door that `path` belongs to."""
     for prefix, shape in _SHAPES:
-        if path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in {"", "/"}:
+        if path.startswith(prefix) and (prefix.endswith("/") or path[len(prefix) : len(prefix) + 1] in {"", "/"}):
             return shape
     return _plain
 
@@ -121,6 +142,8 @@ def is_api(path: str) -> bool:
 def respond(failure: Failure, path: str) -> web.Response:
     """The answer to a request for `path`; no cache keeps it."""
     headers = {"Content-Type": "application/json", "Cache-Control": "no-store", **failure.headers}
+    if path.startswith(tus.PATH):
+        headers |= {"Tus-Resumable": tus.VERSION, **({"Tus-Version": tus.VERSION} if failure.status == 412 else {})}
     body = msgspec.json.encode(shape_for(path)(failure), enc_hook=str)
     return web.Response(status=failure.status, body=body, headers=headers)
 

@@ -16,6 +16,8 @@ from pixlsrve.http.routing import JSON, Access, Rate, Route
 
 Document = dict[str, Any]
 _REF = "#/components/schemas/{name}"
+_PHRASES = {460: "Checksum Mismatch"}
+"""Statuses that HTTP itself does not know (tus 1.0)."""
 _VARIABLE = re.compile(r"\{(\w+)(?::[^{}]*(?:\{[^{}]*\}[^{}]*)*)?\}")
 _WHO = {
     Access.PUBLIC: "Needs no token.",
@@ -93,12 +95,16 @@ def _operation(route: Route, schemas: dict[int, Document]) -> Document:
     if route.body is not None:
         is_required = any(field.required for field in msgspec.structs.fields(route.body))
         operation["requestBody"] = {"required": is_required, "content": {JSON: {"schema": schemas[id(route.body)]}}}
+    elif route.takes:
+        content = {route.takes: {"schema": {"type": "string", "format": "binary"}}}
+        operation["requestBody"] = {"required": False, "content": content}
     return operation
 
 
 def _operation_id(route: Route) -> str:
     words = re.findall(r"\w+", _VARIABLE.sub(r"\1", route.path.removeprefix("/api/v1")))
-    return "_".join([route.method.lower(), *words])
+    verb = "show" if route.content_type == "text/html" else route.method.lower()
+    return "_".join([verb, *words])
 
 
 def _tag(path: str) -> str:
@@ -154,9 +160,12 @@ def _inline(schema: Document, components: dict[str, Document]) -> Document:
 def _responses(route: Route, schemas: dict[int, Document]) -> Document:
     """The good answer and the errors: the declared ones and those that access, limit and inputs imply."""
     content: Document = {} if route.answer is None else {"schema": schemas[id(route.answer)]}
-    responses: Document = {"200": {"description": "As asked.", "content": {route.content_type: content}}}
+    good: Document = {"description": "As asked."}
+    if route.content_type:
+        good["content"] = {route.content_type: content}
+    responses: Document = {str(route.status): good}
     for status in sorted(_error_statuses(route)):
-        error: Document = {"description": HTTPStatus(status).phrase}
+        error: Document = {"description": _PHRASES.get(status) or HTTPStatus(status).phrase}
         if failures.is_api(route.path):
             error["content"] = {JSON: {"schema": schemas[id(Error)]}}
         responses[str(status)] = error

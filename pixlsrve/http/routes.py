@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
-from pixlsrve.http import authority_page, docs_page, openapi, pages, pisync, push, social, system
+from pixlsrve.http import (
+    authority_page,
+    device_songs,
+    docs_page,
+    gallery,
+    openapi,
+    pages,
+    pisync,
+    pisync_devices,
+    push,
+    social,
+    song_files,
+    song_upload,
+    system,
+)
 from pixlsrve.http.api_v1 import routes as api_v1
 from pixlsrve.http.routing import Route
+from pixlsrve.http.uploads import tus
 
 ROUTES: tuple[Route, ...] = (
     *system.ROUTES,
     *api_v1.ROUTES,
+    *tus.ROUTES,
     *push.ROUTES,
     *openapi.ROUTES,
     *docs_page.ROUTES,
     *authority_page.ROUTES,
     *pages.ROUTES,
+    *gallery.ROUTES,
     *pisync.ROUTES,
+    *pisync_devices.ROUTES,
+    *device_songs.ROUTES,
+    *song_upload.ROUTES,
+    *song_files.ROUTES,
     *social.ROUTES,
 )

@@ -65,6 +65,11 @@ class Route:
     answer: Any = None
     """The msgspec type of the 200 answer; None where it is not JSON."""
     content_type: str = JSON
+    """Of the good answer; empty where it has no body."""
+    status: int = 200
+    """Of the good answer."""
+    takes: str = ""
+    """Media type of a body that the handler itself reads as a stream; empty for none."""
     has_ticket: bool = False
     """Whether a one-time `?ticket=` stands in for the token, for browsers that can't send headers (THREATS T30)."""
     is_asked_for: Callable[[web.Request], bool] | None = None

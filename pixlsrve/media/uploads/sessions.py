@@ -293,7 +293,7 @@ class Writing:
         if self._spool is not None:
             await self._spool.cut(self._session.offset_bytes, self._base_hash)
 
-    async def accept(self) -> None:
+    def accept(self) -> None:
         """The bytes since `check_with` count."""
         self._is_checked = False
         if self._spool is not None:
