@@ -42,8 +42,19 @@ DECLARED: dict[Access, frozenset[str]] = {
             "GET /static/login.js",
             "GET /static/pair.js",
             "GET /static/common.js",
+            "GET /static/ways.js",
+            "GET /static/away.js",
+            "GET /away",
             "GET /static/pages.css",
             "GET /static/icon.svg",
+            "GET /albums",
+            "GET /albums/{id}",
+            "GET /search",
+            "GET /map",
+            "GET /photo/{id}",
+            "GET /more",
+            "GET /more/{part}",
+            "GET /gallery/assets/{name}",
             "POST /pisync/auth/register",
             "POST /pisync/auth/login",
             "GET /accounts/{provider}/login/",
@@ -53,6 +64,7 @@ DECLARED: dict[Access, frozenset[str]] = {
     Access.LAN: frozenset(
         {
             "GET /api/v1/discovery/info",
+            "GET /api/v1/discovery/mark",
         }
     ),
     Access.MEMBER: frozenset(

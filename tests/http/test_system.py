@@ -116,15 +116,18 @@ PUBLIC = {
     # the daemon's health, its description, its certificate authority
     *("GET /healthz", "GET /api/v1/openapi.json", "GET /api/docs", "GET /ca", "GET /ca.crt"),
     # pages and their own files
-    *("GET /", "GET /login", "GET /pair"),
+    *("GET /", "GET /login", "GET /pair", "GET /away", "GET /static/away.js", "GET /static/ways.js"),
     *(f"GET /static/{name}" for name in ("common.js", "home.js", "login.js", "pair.js", "pages.css", "icon.svg")),
+    # the gallery: one page at many addresses, and its files
+    *("GET /albums", "GET /albums/{id}", "GET /search", "GET /map", "GET /photo/{id}", "GET /more", "GET /more/{part}"),
+    "GET /gallery/assets/{name}",
     # the ways in
     *("POST /api/v1/auth/login", "POST /api/v1/auth/pair", "POST /api/v1/auth/token/refresh"),
     *("GET /api/v1/auth/social", "POST /api/v1/auth/social"),
     *("GET /accounts/{provider}/login/", "GET /accounts/{provider}/login/callback/"),
     *("POST /pisync/auth/login", "POST /pisync/auth/register"),
 }
-ON_THE_LAN = {"GET /api/v1/discovery/info"}
+ON_THE_LAN = {"GET /api/v1/discovery/info", "GET /api/v1/discovery/mark"}
 ON_THE_HOST = {"GET /metrics"}
 
 

@@ -13,11 +13,20 @@ from pixlsrve.http import keys, library, routing
 from pixlsrve.http.reach import REACH, Way
 from pixlsrve.http.routing import Access, Rate, Route
 
+_MARK = b'<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'
+_ANYONE = "cross-origin"
+
 
 class InfoQuery(msgspec.Struct, frozen=True):
     """Query of GET /api/v1/discovery/info."""
 
     host_id: Annotated[str, Meta(max_length=100, description="Answer only if this is the host's.")] | None = None
+
+
+class MarkQuery(msgspec.Struct, frozen=True):
+    """Query of GET /api/v1/discovery/mark."""
+
+    host_id: Annotated[str, Meta(max_length=100, description="Whom the asker takes this host for.")]
 
 
 class InfoAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +69,18 @@ async def get_info(request: web.Request) -> web.Response:
     )
 
 
+async def get_mark(request: web.Request) -> web.Response:
+    """GET /api/v1/discovery/mark: a picture for whoever knows this host's id.
+
+    Pages of this host under another of its addresses may not read answers, but see whether a picture came; to everybody
+    else it says nothing, because the id is not to be guessed (THREATS T28, T34).
+    """
+    if routing.query(request, MarkQuery).host_id != request.app[library.HOST].host_id:
+        raise NotFound("This is another host.", reason="other_host")
+    headers = {"Content-Type": "image/svg+xml", "Cache-Control": "no-store", "Cross-Origin-Resource-Policy": _ANYONE}
+    return web.Response(body=_MARK, headers=headers)
+
+
 ROUTES: tuple[Route, ...] = (
     Route(
         method="GET",
@@ -70,6 +91,17 @@ ROUTES: tuple[Route, ...] = (
         summary="Who this host is.",
         query=InfoQuery,
         answer=InfoAnswer,
+        errors=(404,),
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/discovery/mark",
+        handler=get_mark,
+        access=Access.LAN,
+        rate=Rate.OTHER,
+        summary="A picture for whoever knows this host's id, by which pages find another way to it.",
+        query=MarkQuery,
+        content_type="image/svg+xml",
         errors=(404,),
     ),
 )

@@ -9,18 +9,22 @@ from importlib import resources
 
 from aiohttp import web
 
+from pixlsrve.http.reach import REACH
 from pixlsrve.http.routing import Access, Handler, Rate, Route
 
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'; img-src 'self'"
 )
-"""Scripts send the forms; without them nothing is sent, least of all a password in an address."""
+"""Scripts send the forms; without them nothing is sent, least of all a password in an address. Pictures are last: the
+host's own other origins follow them."""
 _HTML, _CSS, _JS, _SVG = "text/html", "text/css", "text/javascript", "image/svg+xml"
 _FILES = (
-    ("/", "home.html", _HTML, "The start page."),
     ("/login", "login.html", _HTML, "The page to sign in with a name and a password."),
     ("/pair", "pair.html", _HTML, "The page that a pairing code leads to."),
+    ("/away", "away.html", _HTML, "The page with this device's tunnel and every way to the host."),
+    ("/static/away.js", "away.js", _JS, "The script of the page about being away."),
+    ("/static/ways.js", "ways.js", _JS, "What finds another way to the host where one stops answering."),
     ("/static/home.js", "home.js", _JS, "The start page's script."),
     ("/static/login.js", "login.js", _JS, "The sign-in page's script."),
     ("/static/pair.js", "pair.js", _JS, "The pairing page's script."),
@@ -30,19 +34,32 @@ _FILES = (
 )
 
 
+def origins(request: web.Request) -> list[str]:
+    """The origins of all ways to this host, of which a page asks for the host's mark when its own stops answering."""
+    reach = request.app.get(REACH)
+    ways = [] if reach is None else reach.ways()
+    return [url for way in ways for url in (way.url, way.tls_url) if url is not None]
+
+
 def _serve(name: str, type_: str) -> Handler:
     """The handler that answers with a file of this package, read once."""
     body = resources.files(__name__).joinpath(name).read_bytes()
     content_type = type_ if type_ == _SVG else f"{type_}; charset=utf-8"
     headers = {"Content-Type": content_type, "Cache-Control": "no-cache"}
     if type_ == _HTML:
-        headers |= {"Content-Security-Policy": POLICY, "Cross-Origin-Opener-Policy": "same-origin"}
+        headers["Cross-Origin-Opener-Policy"] = "same-origin"
 
-    async def serve(_: web.Request) -> web.Response:
-        return web.Response(body=body, headers=headers)
+    async def serve(request: web.Request) -> web.Response:
+        if type_ != _HTML:
+            return web.Response(body=body, headers=headers)
+        policy = " ".join([POLICY, *origins(request)])
+        return web.Response(body=body, headers={**headers, "Content-Security-Policy": policy})
 
     return serve
 
+
+HOME = _serve("home.html", _HTML)
+"""The start page where the gallery has not been built."""
 
 ROUTES: tuple[Route, ...] = tuple(
     Route(

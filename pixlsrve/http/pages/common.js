@@ -1,4 +1,5 @@
 // What the pages' scripts share: asking the API, and the words for what goes wrong.
+import { elsewhere, look, others, remember, takeExpected, watch } from "/static/ways.js";
 
 /** The element with this id. */
 export const element = (id) => document.getElementById(id);
@@ -16,6 +17,7 @@ export async function ask(path, body) {
     const answer = await response.json().catch(() => null);
     return { ok: response.ok, status: response.status, answer };
   } catch {
+    look(tellLost);
     return { ok: false, status: 0, answer: null };
   }
 }
@@ -26,10 +28,41 @@ export function sentence(result) {
   return result.answer?.error?.message ?? "Something went wrong; try again.";
 }
 
-/** Write the host's name where the page shows it; the host's facts, or null where it doesn't tell them here. */
+/** Write the host's name where the page shows it; the host's facts, or null where it doesn't tell them here.
+ *
+ * Where another page has sent us here, the host must be the one that it meant, or there is nothing to do on this page.
+ */
 export async function showHost() {
+  const expected = takeExpected();
   const { ok, answer } = await ask("/api/v1/discovery/info");
+  if (expected !== null && answer?.host_id !== expected) {
+    close("This is not the host that you came from. Nothing was sent to it.");
+    return null;
+  }
   if (!ok || !answer) return null;
+  remember(answer);
   for (const place of document.querySelectorAll("[data-host]")) place.textContent = answer.host_name;
   return answer;
 }
+
+/** Leave nothing on the page but a sentence. */
+function close(text) {
+  for (const part of document.querySelectorAll("main > :not(#problem, .icon)")) part.remove();
+  element("problem").textContent = text;
+}
+
+/** Say that no way leads to the host just now, with the ways to try by hand; or say nothing any more. */
+function tellLost(isLost) {
+  const place = element("problem");
+  place.replaceChildren();
+  if (!isLost) return;
+  place.append("The host does not answer. Are you in its network, or is the tunnel on? This page keeps trying.");
+  for (const origin of others()) {
+    const link = document.createElement("a");
+    link.href = elsewhere(origin);
+    link.textContent = new URL(origin).host;
+    place.append(document.createElement("br"), link);
+  }
+}
+
+watch(tellLost);
