@@ -26,10 +26,13 @@ from pixlsrve.auth.doors import open_doors
 from pixlsrve.auth.service import open_identity
 from pixlsrve.config import Config
 from pixlsrve.controls import DaemonControls
+from pixlsrve.devices.service import open_devices
 from pixlsrve.errors import PixlsrveError, StorageError
 from pixlsrve.events import EventBus
 from pixlsrve.http import application, doors, identity, keys, library
 from pixlsrve.http.control import ControlServer
+from pixlsrve.http.device_access import DEVICES
+from pixlsrve.http.device_desk import DeviceDesk
 from pixlsrve.http.https import Https
 from pixlsrve.http.identity import JoinLinks
 from pixlsrve.http.invitation_desk import InvitationDesk
@@ -63,6 +66,8 @@ from pixlsrve.services import Service
 from pixlsrve.services import running as running_service
 from pixlsrve.store import recovery, state, upkeep
 from pixlsrve.store.database import Database, DatabaseDamaged
+from pixlsrve.wg.dns.service import TunnelDns
+from pixlsrve.wg.dns.zone import names_of
 from pixlsrve.wg.overview import Overview
 from pixlsrve.wg.peers import Peers as TunnelPeers
 from pixlsrve.wg.reachability import open_reachability
@@ -128,7 +133,9 @@ class _Start:
         if self._https.port is not None:
             parts.urls.append(f"https://{server.url_host}:{self._https.port}")
             parts.ports["https"] = self._https.port
+        await self._serve("tunnel DNS", self._dns)
         await self._serve("tunnel", self._vpn)
+        self._devices.registry.reachable.own_ports = frozenset(parts.ports.values())
         advertiser = self._make_advertiser(server)
         await self._start_control(parts, advertiser)
         copies = upkeep.StateCopies(config.data_path, self._report)
@@ -159,7 +166,7 @@ class _Start:
     async def _start_identity(self) -> None:
         """Who we are, how late it is, and who may come in."""
         config = self._config
-        key = await asyncio.to_thread(signing.load_signing_key, config.data_path)
+        key = self._key = await asyncio.to_thread(signing.load_signing_key, config.data_path)
         installation = await state.load_identity(self._state_db)
         self._host_id, self._id_secret = installation.host_id, installation.id_secret
         clock = self._clock = Clock(floor_us=await state.load_number(self._state_db, state.CLOCK_US, 0))
@@ -180,7 +187,10 @@ class _Start:
         self._identity.revocation.on_change(self._vpn.refresh)
         overview.statistics = self._vpn.peer_states
         self._reachability.tunnel = self._vpn
-        self._facts = TunnelFacts(overview=overview, has_dns=config.dns.enabled)
+        self._dns = self._make_dns(self._vpn)
+        self._facts = TunnelFacts(
+            overview=overview, has_dns=config.dns.enabled, answers_dns=lambda: self._dns.is_answering
+        )
         self._identity.revocation.on_change(self._facts.forgetter(self._identity.devices))
         self._stack.callback(self._identity.hasher.close)
         self._stack.push_async_callback(_limited, "times of last use", self._identity.devices.save_seen)
@@ -244,6 +254,10 @@ class _Start:
         )
         self._uploads = await self._stack.enter_async_context(opening)
         await self._serve("uploads", self._uploads.sessions)
+        opening_devices = open_devices(
+            self._state_db, identity=self._identity, key=self._key, bus=self._bus, uploads=self._uploads.uploads
+        )
+        self._devices = await self._stack.enter_async_context(opening_devices)
 
     async def _start_http(self, port: int) -> HttpServer:
         """The HTTP listener, answering."""
@@ -270,6 +284,7 @@ class _Start:
         app[library.THUMBNAILS], app[library.CONVERSIONS] = self._thumbnails, self._conversions
         app[library.THUMBNAIL_CACHING] = self._config.http.thumbnail_cache
         app[UPLOADS], app[UPLOAD_SESSIONS] = self._uploads
+        app[DEVICES] = self._devices
         app[library.WIREGUARD] = lambda: wireguard_status(self._vpn)
         app[keys.REGISTRY].register(TunnelFigures(self._vpn))
         app[library.HOST] = HostInfo(
@@ -291,6 +306,14 @@ class _Start:
         self._links.port = server.bound_port
         self._reach.listens(server.bound_addresses)
         return server
+
+    def _make_dns(self, tunnel: Tunnel) -> TunnelDns:
+        """The tunnel's resolver, not yet running, which comes and goes with the tunnel."""
+        names = [*names_of(socket.gethostname()), record.server_name(self._host_id)]
+        made = TunnelDns(self._config.dns, network=self._config.wireguard.network, names=names)
+        tunnel.on_up(made.on_up)
+        tunnel.on_down(made.on_down)
+        return made
 
     def _make_advertiser(self, server: HttpServer) -> Advertiser:
         """What makes phones on the LAN find us, not yet running."""
@@ -332,6 +355,7 @@ class _Start:
             reachability=reach_desk,
             revocation=self._identity.revocation,
             tunnel=self._vpn,
+            dns=self._dns,
             started_s=self._started_s,
         )
         people = PeopleDesk(self._identity, self._roots, self._facts.overview)
@@ -343,7 +367,13 @@ class _Start:
             providers=self._doors.social.names,
             public_url=self._config.http.public_url,
         )
-        further = [*reach_desk.handlers(), *people.handlers(), *pairing.handlers(), *invitations.handlers()]
+        further = [
+            *reach_desk.handlers(),
+            *people.handlers(),
+            *pairing.handlers(),
+            *DeviceDesk(self._devices).handlers(),
+            *invitations.handlers(),
+        ]
         await self._stack.enter_async_context(ControlServer(bound, controls, further))
 
 

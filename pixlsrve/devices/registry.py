@@ -58,6 +58,10 @@ class Registry:
         """How the device's last sync went, if there was one."""
         return self._syncs.get(device_id)
 
+    def is_gone(self, device: Device) -> bool:
+        """Whether the device was revoked."""
+        return self._directory.device_or_gone(device.id).revoked_us is not None
+
     def moved(self, device_id: int) -> asyncio.Event:
         """Set when the device registers another address or port than it has now."""
         return self._moved.setdefault(device_id, asyncio.Event())

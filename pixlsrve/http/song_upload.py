@@ -157,6 +157,9 @@ async def _take(
     except BaseException:
         await receiving.abandon()
         raise
+    if services.registry.is_gone(target.device):
+        await receiving.abandon()
+        raise NotPermitted("The device's access was withdrawn while the song arrived.", reason="not_your_device")
     return await receiving.finish(also)
 
 

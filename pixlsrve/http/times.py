@@ -15,6 +15,12 @@ def rfc3339(at_us: int) -> str:
     return moment.isoformat(timespec=precision).removesuffix("+00:00") + "Z"
 
 
+def rfc3339_ms(at_us: int) -> str:
+    """2024-05-31T12:00:00.000Z: always with milliseconds, as PiSync's clients know it."""
+    moment = _EPOCH + timedelta(microseconds=at_us)
+    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
 def now_us() -> int:
     """The wall clock, microseconds since the Unix epoch."""
     return time.time_ns() // 1_000
