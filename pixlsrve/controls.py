@@ -22,6 +22,7 @@ from pixlsrve.media.assets import Library, RootTotals
 from pixlsrve.media.roots import Root, Roots
 from pixlsrve.model import Role, RootState
 from pixlsrve.store.tokens import ScriptToken
+from pixlsrve.wg.dns.service import TunnelDns
 from pixlsrve.wg.tunnel import Tunnel
 
 DAMAGED_REMEDY = "Check the disk's health; `pixlsrve doctor` says what is left over."
@@ -46,6 +47,7 @@ class DaemonControls:
     reachability: ReachDesk
     revocation: Revocation
     tunnel: Tunnel
+    dns: TunnelDns
     started_s: float
 
     async def status(self) -> dict[str, Any]:
@@ -62,6 +64,7 @@ class DaemonControls:
             "tls": self.https.status(),
             "mdns": self.advertiser.status(),
             "wireguard": await tunnel_facts(self.tunnel),
+            "dns": self.dns.status(),
             "reachability": await self.reachability.status(),
             "photo_roots": [_root(root, totals.get(root.id, RootTotals())) for root in self.roots],
             "indexing_status": self._indexing(),
@@ -121,6 +124,7 @@ class DaemonControls:
         notices += self.https.notices()
         notices += self.advertiser.notices()
         notices += self.tunnel.notices()
+        notices += self.dns.notices()
         for name, cause in sorted(self.failing.items()):
             notices.append({"message": f"The part {name} keeps failing ({cause}).", "remedy": "Look into the log."})
         return notices

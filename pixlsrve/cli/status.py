@@ -46,6 +46,7 @@ def _facts(answer: dict[str, Any]) -> list[tuple[str, str]]:
         ("https", _https(answer["tls"])),
         ("mdns", _mdns(answer["mdns"])),
         ("wireguard", _wireguard(answer["wireguard"])),
+        ("dns", _dns(answer["dns"])),
         ("outside", answer["reachability"]["message"]),
         ("host", f"{answer['host_name']} ({answer['host_id']})"),
         ("indexing", _indexing(answer["indexing_status"])),
@@ -76,6 +77,13 @@ def _wireguard(state: dict[str, Any]) -> str:
         f"{state['backend']} ({state['why']}), interface {state['interface']}, {state['address']}, "
         f"UDP port {state['listening_port']}, {state['connected_peers']} of {state['peers']} devices connected{lan}"
     )
+
+
+def _dns(state: dict[str, Any]) -> str:
+    """The tunnel's resolver and those behind it, or why there is none."""
+    if not state["enabled"]:
+        return f"off, {state['reason']}"
+    return f"{state['address']} in the tunnel, asking {', '.join(state['upstream']) or 'nobody'}"
 
 
 def _indexing(state: dict[str, Any]) -> str:

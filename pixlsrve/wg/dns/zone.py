@@ -52,6 +52,12 @@ _EMPTY = _labels("resolver.arpa")
 """RFC 9462 §6.4: else phones find a way past us to the resolver behind us, and our names are gone."""
 
 
+def names_of(host_name: str) -> tuple[str, str]:
+    """A computer's name without its domain, and the same with `.local`."""
+    bare = host_name.lower().partition(".")[0]
+    return bare, f"{bare}.local"
+
+
 class Zone:
     """Answers for `names` with `address`, and for the addresses of `network`.
 
