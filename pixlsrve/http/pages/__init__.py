@@ -35,10 +35,13 @@ _FILES = (
 
 
 def origins(request: web.Request) -> list[str]:
-    """The origins of all ways to this host, of which a page asks for the host's mark when its own stops answering."""
+    """The origins of the ways to this host that a page asks for the host's mark when its own stops answering.
+
+    Those by an address of IPv6 are not among them: no policy can name one (CSP3, section 2.3.1: host-part).
+    """
     reach = request.app.get(REACH)
     ways = [] if reach is None else reach.ways()
-    return [url for way in ways for url in (way.url, way.tls_url) if url is not None]
+    return [url for way in ways for url in (way.url, way.tls_url) if url is not None and "[" not in url]
 
 
 def _serve(name: str, type_: str) -> Handler:

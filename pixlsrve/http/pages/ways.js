@@ -55,6 +55,9 @@ async function isHere() {
   }
 }
 
+/** Whether the page's policy lets it ask there: policies can't name addresses of IPv6. */
+const isAskable = (origin) => !origin.includes("[");
+
 /** Whether the host, and no other, answers at an origin. */
 function isAt(origin) {
   return new Promise((resolve) => {
@@ -91,7 +94,7 @@ export async function look(tell) {
   isLooking = true;
   try {
     while (!(await isHere())) {
-      const tries = others().map((origin) => [origin, isAt(origin)]);
+      const tries = others().filter(isAskable).map((origin) => [origin, isAt(origin)]);
       for (const [origin, answer] of tries) {
         if (await answer) {
           location.replace(elsewhere(origin));
