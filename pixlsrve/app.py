@@ -33,11 +33,15 @@ from pixlsrve.http import application, doors, identity, keys, library
 from pixlsrve.http.control import ControlServer
 from pixlsrve.http.device_access import DEVICES
 from pixlsrve.http.device_desk import DeviceDesk
+from pixlsrve.http.flutter import live
+from pixlsrve.http.flutter.drop import FOLDER as DROP_FOLDER
+from pixlsrve.http.flutter.drop import DropDirectory
 from pixlsrve.http.https import Https
 from pixlsrve.http.identity import JoinLinks
 from pixlsrve.http.invitation_desk import InvitationDesk
 from pixlsrve.http.library import HostInfo
 from pixlsrve.http.limits import parse_networks
+from pixlsrve.http.media_server.upload import PNG_THUMBNAILS
 from pixlsrve.http.pairing_desk import PairingDesk
 from pixlsrve.http.people_desk import PeopleDesk
 from pixlsrve.http.reach import REACH, Reach
@@ -58,6 +62,7 @@ from pixlsrve.media.assets import Library
 from pixlsrve.media.conversions import Conversions
 from pixlsrve.media.places import Place, Places
 from pixlsrve.media.places.build import ensure_places
+from pixlsrve.media.png_thumbnails import PngThumbnails
 from pixlsrve.media.thumbnails import ThumbnailCache
 from pixlsrve.media.uploads.opening import open_uploads
 from pixlsrve.media.version import LibraryVersion
@@ -133,6 +138,7 @@ class _Start:
         if self._https.port is not None:
             parts.urls.append(f"https://{server.url_host}:{self._https.port}")
             parts.ports["https"] = self._https.port
+        await self._start_broadcast(parts, ports)
         await self._serve("tunnel DNS", self._dns)
         await self._serve("tunnel", self._vpn)
         self._devices.registry.reachable.own_ports = frozenset(parts.ports.values())
@@ -274,7 +280,8 @@ class _Start:
         app[identity.IDENTITY], app[identity.TUNNEL] = self._identity, self._tunnel
         app[identity.JOIN_LINKS], app[TUNNEL_FACTS] = self._links, self._facts
         app[doors.DOORS], app[doors.PUBLIC_URL] = self._doors, self._config.http.public_url
-        for part in (app[keys.HUB], app[keys.RUNNING]):
+        self._broadcast = live.make(app, self._config)
+        for part in (app[keys.HUB], app[keys.RUNNING], self._broadcast):
             self._identity.revocation.on_change(part.recheck)
         app[keys.HEALTH] = lambda: self._failing
         app[keys.HTTPS] = self._https = Https(
@@ -284,6 +291,7 @@ class _Start:
         app[library.THUMBNAILS], app[library.CONVERSIONS] = self._thumbnails, self._conversions
         app[library.THUMBNAIL_CACHING] = self._config.http.thumbnail_cache
         app[UPLOADS], app[UPLOAD_SESSIONS] = self._uploads
+        app[PNG_THUMBNAILS] = PngThumbnails(self._config.storage_path, self._thumbnails)
         app[DEVICES] = self._devices
         app[library.WIREGUARD] = lambda: wireguard_status(self._vpn)
         app[keys.REGISTRY].register(TunnelFigures(self._vpn))
@@ -314,6 +322,20 @@ class _Start:
         tunnel.on_up(made.on_up)
         tunnel.on_down(made.on_down)
         return made
+
+    async def _start_broadcast(self, parts: Parts, ports: dict[str, int]) -> None:
+        """The broadcast websocket on its own port, and the folder whose files it sends."""
+        config, broadcast = self._config, self._broadcast
+        await self._serve("broadcast", broadcast)
+        self._stack.push_async_callback(_limited, "broadcast", broadcast.stop)
+        broadcast.http_ports = dict(parts.ports)
+        await broadcast.open(ports.get("websocket", config.compat.websocket_port if config.http.port else 0))
+        if broadcast.port is None:
+            return
+        parts.ports["websocket"] = broadcast.port
+        broadcast.drop = DropDirectory(config.storage_path / DROP_FOLDER, config.compat.drop_group, broadcast.send)
+        await asyncio.to_thread(broadcast.drop.prepare)
+        await self._serve("drop directory", broadcast.drop)
 
     def _make_advertiser(self, server: HttpServer) -> Advertiser:
         """What makes phones on the LAN find us, not yet running."""
@@ -352,6 +374,7 @@ class _Start:
             library=self._library,
             https=self._https,
             advertiser=advertiser,
+            broadcast=self._broadcast,
             reachability=reach_desk,
             revocation=self._identity.revocation,
             tunnel=self._vpn,

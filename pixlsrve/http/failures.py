@@ -100,6 +100,11 @@ def _plain(failure: Failure) -> object:
     return {"error": failure.message}
 
 
+def _flutter(failure: Failure) -> object:
+    """The Flutter door, whose clients know these words (DESIGN section 9, Flutter)."""
+    return {"error": "Authentication required" if failure.status == 401 else failure.message}
+
+
 def _pisync(failure: Failure) -> object:
     """PiSync's door."""
     return {"message": failure.message}
@@ -123,6 +128,8 @@ _SHAPES: tuple[tuple[str, Callable[[Failure], object]], ...] = (
     ("/pisync/devices/", _pisync_devices("syncing device")),
     ("/pisync/devices", _pisync_devices("fetching devices")),
     ("/pisync", _pisync),
+    ("/media_post", _flutter),
+    ("/media_get", _flutter),
 )
 
 

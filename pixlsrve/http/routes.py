@@ -18,6 +18,8 @@ from pixlsrve.http import (
     system,
 )
 from pixlsrve.http.api_v1 import routes as api_v1
+from pixlsrve.http.flutter import live, media_post
+from pixlsrve.http.media_server import upload
 from pixlsrve.http.routing import Route
 from pixlsrve.http.uploads import tus
 
@@ -25,11 +27,14 @@ ROUTES: tuple[Route, ...] = (
     *system.ROUTES,
     *api_v1.ROUTES,
     *tus.ROUTES,
+    *upload.ROUTES,
+    *media_post.ROUTES,
     *push.ROUTES,
     *openapi.ROUTES,
     *docs_page.ROUTES,
     *authority_page.ROUTES,
     *pages.ROUTES,
+    *live.ROUTES,
     *gallery.ROUTES,
     *pisync.ROUTES,
     *pisync_devices.ROUTES,

@@ -136,6 +136,13 @@ class Library:
             raise NotFound("There is no photo with this id.")
         return asset
 
+    async def file(self, asset_id: str, *, viewer: Viewer) -> Asset:
+        """One file of the library, even one in quarantine. Raises NotFound."""
+        asset = await assets.find(self._index, AssetId(parse_id(asset_id)))
+        if asset is None or not may_see(viewer, asset.original.root_id):
+            raise NotFound("There is no file with this id.")
+        return asset
+
     async def live_part(self, asset_id: str, *, viewer: Viewer) -> Live:
         """The moving part of a live or motion photo. Raises NotFound."""
         live = (await self.photo(asset_id, viewer=viewer)).live

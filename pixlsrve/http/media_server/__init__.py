@@ -1,0 +1,1 @@
+"""The content-addressed door (specs/media-server.md)."""

@@ -1,0 +1,148 @@
+"""Files in the bodies of requests, as a form's part or raw, on their way to where uploads end."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from aiohttp import BodyPartReader, web
+
+from pixlsrve.errors import InvalidInput, PixlsrveError, TooLarge
+from pixlsrve.http import keys
+from pixlsrve.http.inputs import UnsupportedBody
+from pixlsrve.http.uploads.keys import owner_of
+from pixlsrve.media.uploads.service import Receiving
+from pixlsrve.store.assets import Viewer
+
+FORM = "multipart/form-data"
+NO_FILE = "No file part in the request"
+NO_NAME = "No selected file"
+FILE_FIELD = "file"
+OPEN_OWNER = "open-media-api"
+"""Whose uploads are that came without a token, where the setting compat.open_media_api lets them in."""
+_CHUNK_BYTES = 256 * 1024
+_PARTS_MAX = 64
+_FIELD_MAX_BYTES = 64 * 1024
+_PLAIN = frozenset({"", "7bit", "8bit", "binary"})
+
+Begin = Callable[[str, int | None], Awaitable[Receiving]]
+"""Begins an upload: what the form calls the file (empty without a form), and its size where that is known."""
+
+
+class Form(NamedTuple):
+    """What a body brought: the file, complete and not yet finished, and the form's other fields."""
+
+    receiving: Receiving
+    fields: dict[str, str]
+
+
+class Sender(NamedTuple):
+    """Who sends: the key of records and quotas, and what they may see."""
+
+    owner: str
+    viewer: Viewer
+
+
+def sender_of(request: web.Request) -> Sender:
+    """Who sends a request. Raises NotPermitted for who sees nothing of the library."""
+    principal = request.get(keys.PRINCIPAL)
+    return Sender(OPEN_OWNER, None) if principal is None else Sender(owner_of(principal), principal.roots)
+
+
+async def receive(request: web.Request, begin: Begin, *, is_form_needed: bool = False) -> Form:
+    """Read a body that is a form with one file, or else the file itself. The caller finishes or abandons it.
+
+    Raises InvalidInput where there is no file, UnsupportedBody, and what writing raises.
+    """
+    if request.headers.get("Content-Encoding", "identity") != "identity":
+        raise UnsupportedBody("The body must be sent uncompressed.")
+    if request.content_type == FORM:
+        return await _receive_form(request, begin)
+    if is_form_needed or not request.can_read_body:
+        raise InvalidInput(NO_FILE, reason="no_file")
+    receiving = await begin("", request.content_length)
+    try:
+        while chunk := await request.content.readany():
+            await receiving.write(chunk)
+    except BaseException:
+        await receiving.abandon()
+        raise
+    return Form(receiving, {})
+
+
+async def _receive_form(request: web.Request, begin: Begin) -> Form:
+    """The file is the part called `file`, or the only one that is a file."""
+    reading = _Reading(begin)
+    try:
+        reader = await request.multipart()
+        for _ in range(_PARTS_MAX):
+            part = await reader.next()
+            if part is None:
+                break
+            if not isinstance(part, BodyPartReader):
+                raise InvalidInput("A form within a form is not understood.", reason="invalid_form")
+            await reading.take(part)
+        else:
+            raise TooLarge(f"The form has more than {_PARTS_MAX} parts.")
+        if reading.receiving is None:
+            raise InvalidInput(NO_FILE, reason="no_file")
+    except PixlsrveError:
+        await reading.abandon()
+        raise
+    except (ValueError, AssertionError) as error:  # what the framework's reader raises for a damaged form
+        await reading.abandon()
+        raise InvalidInput("The form is damaged.", reason="invalid_form") from error
+    except BaseException:
+        await reading.abandon()
+        raise
+    return Form(reading.receiving, reading.fields)
+
+
+class _Reading:
+    """A form while it is read."""
+
+    def __init__(self, begin: Begin) -> None:
+        self.receiving: Receiving | None = None
+        self.fields: dict[str, str] = {}
+        self._begin = begin
+        self._is_named = False
+
+    async def take(self, part: BodyPartReader) -> None:
+        """Take one part in."""
+        if part.headers.get("Content-Transfer-Encoding", "").lower() not in _PLAIN or part.headers.get(
+            "Content-Encoding"
+        ):
+            raise UnsupportedBody("The form's parts must be sent as they are, not encoded.")
+        is_named = part.name == FILE_FIELD
+        if not is_named and part.filename is None:
+            await self._take_field(part)
+        elif self.receiving is None or (is_named and not self._is_named):
+            await self.abandon()
+            await self._take_file(part)
+            self._is_named = is_named
+        elif is_named == self._is_named:
+            raise InvalidInput("The form holds more than one file; send one at a time.", reason="several_files")
+        else:
+            await part.release()
+
+    async def _take_file(self, part: BodyPartReader) -> None:
+        if part.filename == "":
+            raise InvalidInput(NO_NAME, reason="no_file")
+        self.receiving = await self._begin(part.filename or "", None)
+        while chunk := await part.read_chunk(_CHUNK_BYTES):
+            await self.receiving.write(bytes(chunk))
+
+    async def _take_field(self, part: BodyPartReader) -> None:
+        value = b""
+        while chunk := await part.read_chunk(_FIELD_MAX_BYTES):
+            value += chunk
+            if len(value) > _FIELD_MAX_BYTES:
+                raise TooLarge("A field of the form is too long.")
+        if part.name is not None:
+            self.fields.setdefault(part.name, value.decode("utf-8", "replace"))
+
+    async def abandon(self) -> None:
+        """Forget the file."""
+        receiving, self.receiving = self.receiving, None
+        if receiving is not None:
+            await receiving.abandon()
