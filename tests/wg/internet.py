@@ -78,6 +78,10 @@ class Internet:
         """End everything that is not the home's."""
         self._stack.close()
 
+    def add(self, name: str, address: str) -> str:
+        """One more computer on the internet; its namespace."""
+        return self._wide.host(name, f"{address}/24")
+
     def bring_home(self, namespace: str, address: str) -> None:
         """Put a phone on the home's LAN."""
         self._move(namespace, self.home.lan, f"{address}/24", "192.0.2.1")
