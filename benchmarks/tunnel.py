@@ -116,7 +116,9 @@ def measure(home: Home, photos: Path, files: Sequence[Path], rounds: int) -> Non
         until(lambda: phone.reaches(f"{theirs['nginx_tunnel']}/{files[0].name}"), "the bare tunnel")
         calls: dict[str, Callable[[], float]] = {}
         for name, base in ours.items():
-            calls[name] = _call(phone, [f"{base}/api/v1/photos/{id_}/full" for id_ in ids], joined["token"], size_bytes)
+            calls[name] = _call(
+                phone, [f"{base}/api/v1/photos/{id_}/full" for id_ in ids], joined["api_token"], size_bytes
+            )
         for name, base in theirs.items():
             calls[name] = _call(phone, [f"{base}/{path.name}" for path in files], "none", size_bytes)
         for call in calls.values():

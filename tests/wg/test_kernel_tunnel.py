@@ -45,7 +45,7 @@ def _joined(home: Home, daemon: HomeDaemon) -> tuple[Phone, str, str]:
     phone.up(Phone.conf(joined["wireguard_config"]))
     assert _kind(phone.namespace, phone.interface) == "wireguard"
     until(lambda: _reaches(daemon, phone), "the tunnel")
-    return phone, joined["device_id"], joined["token"]
+    return phone, joined["device_id"], joined["api_token"]
 
 
 def _reaches(daemon: HomeDaemon, phone: Phone) -> bool:

@@ -89,7 +89,7 @@ def test_phone_leaves_lan_and_returns(internet: Internet, tmp_path: Path) -> Non
     phone = internet.home.phone("phone")
     internet.bring_home(phone.namespace, "192.0.2.50")
     joined = daemon.pair()
-    token = joined["token"]
+    token = joined["api_token"]
     assert joined["wireguard_config"]["server_endpoint"] == f"{HOME_OUTSIDE}:51820"
     phone.up(Phone.conf(joined["wireguard_config"]))
     lan, base = _base(daemon, HOST_ADDRESS), _base(daemon)
@@ -140,7 +140,7 @@ def test_photos_over_rough_line(home: Home, tmp_path: Path) -> None:
     joined = daemon.pair()
     phone.up(Phone.conf(joined["wireguard_config"], endpoint=f"{LINE_ADDRESS}:{LINE_PORT}"))
     until(lambda: phone.reaches(f"{_base(daemon)}/healthz"), "the tunnel")
-    assert sorted(_fetched(daemon, phone, _base(daemon), joined["token"], tmp_path)) == sorted(wanted)
+    assert sorted(_fetched(daemon, phone, _base(daemon), joined["api_token"], tmp_path)) == sorted(wanted)
     assert _endpoints(daemon) == [LINE_ADDRESS]
     assert lines.so_far().count("lost\n") >= 10
 
@@ -174,20 +174,20 @@ def test_two_hosts_on_one_lan(home: Home) -> None:
     until(lambda: phone.reaches(f"{_base(first)}/healthz"), "the first tunnel")
     with pytest.raises(AssertionError, match="File exists"):
         to_second.up(Phone.conf(other["wireguard_config"]))
-    assert _lists_albums(first, phone, _base(first), joined["token"])
+    assert _lists_albums(first, phone, _base(first), joined["api_token"])
 
     second.stop()
     second.env["PIXLSRVE_WIREGUARD__NETWORK"] = SECOND_NETWORK
     second.start()
     second.wait_tunnel()
-    config = _config(second, other["token"])
+    config = _config(second, other["api_token"])
     assert config["device_ip"] == "10.101.0.2/32"
     to_second.up(Phone.conf(config))
     base = _base(second, SECOND_SERVER)
     until(lambda: to_second.reaches(f"{base}/healthz"), "the second tunnel")
-    assert _lists_albums(first, phone, _base(first), joined["token"])
-    assert _lists_albums(second, phone, base, other["token"])
-    assert not _lists_albums(second, phone, base, joined["token"])
+    assert _lists_albums(first, phone, _base(first), joined["api_token"])
+    assert _lists_albums(second, phone, base, other["api_token"])
+    assert not _lists_albums(second, phone, base, joined["api_token"])
     assert len(first.witness()) == len(second.witness()) == 1
     assert first.witness().keys() != second.witness().keys()
 
