@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ctypes
 import os
+import re
 import shutil
 import signal
 import sys
@@ -19,6 +20,8 @@ _END_LIMIT_S = 3.0
 _PR_SET_PDEATHSIG = 1
 _KEPT_LINES = 20
 _LINE_BYTES = 4_096
+_STAMP = re.compile(r"^\w+: \([^)]*\) [\d/]+ [\d:]+ ")
+"""What wireguard-go puts before its words; with a time in it every failure would be a new one."""
 
 
 def find(program: str) -> str | None:
@@ -62,7 +65,7 @@ class Process:
 
     def last_words(self) -> str:
         """What it said about its end."""
-        return self._lines[-1] if self._lines else "it said nothing"
+        return _STAMP.sub("", self._lines[-1]).rstrip(".") if self._lines else "it said nothing"
 
     async def ended(self) -> None:
         """Wait for its end, and for what it had to say."""
