@@ -306,6 +306,7 @@ class _Start:
             self._config,
             tls_port=lambda: self._https.port,
             has_tunnel=lambda: self._vpn.is_up,
+            has_names=lambda: self._dns.is_answering,
             mdns_name=mdns_name,
         )
         proxies = parse_networks(self._config.http.trusted_proxies)

@@ -31,9 +31,9 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reach:
-    """Knows the ways. `tls_port`, `has_tunnel` and `is_announced` are asked each time.
+    """Knows the ways. `tls_port`, `has_tunnel`, `has_names` and `is_announced` are asked each time.
 
-    `mdns_name` is the name that is good while `is_announced` says so. There are no ways before `listens`.
+    `has_names`: whether names are answered in the tunnel. `mdns_name` is the name that is good while `is_announced` says so. There are no ways before `listens`.
     """
 
     def __init__(
@@ -42,12 +42,14 @@ class Reach:
         *,
         tls_port: Callable[[], int | None] = lambda: None,
         has_tunnel: Callable[[], bool] = lambda: False,
+        has_names: Callable[[], bool] = lambda: True,
         mdns_name: str = "",
         interfaces: Callable[[frozenset[str]], tuple[Interface, ...]] = lan_interfaces,
     ) -> None:
         self._config = config
         self._tls_port = tls_port
         self._has_tunnel = has_tunnel
+        self._has_names = has_names
         self._mdns_name = mdns_name
         self._interfaces = interfaces
         self._bound: frozenset[str] = frozenset()
@@ -82,7 +84,7 @@ class Reach:
             yield "tunnel", str(tunnel)
         if self._mdns_name and self.is_announced():
             yield "name", self._mdns_name
-        if tunnel is not None and self._config.dns.enabled:
+        if tunnel is not None and self._has_names():
             yield "name", HOME_NAME
 
     def _lan(self) -> list[Address]:
