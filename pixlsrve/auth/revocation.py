@@ -118,7 +118,7 @@ class Revocation:
             numbers = await device_rows.find_live_of_account(transaction, account_id)
             for device_id in numbers:
                 await self._record_device(transaction, device_id)
-            await self.end_credentials(transaction, Subject(SubjectKind.ACCOUNT, account_id))
+            await self._end_tokens(transaction, Subject(SubjectKind.ACCOUNT, account_id))
             await account_rows.mark_removed(transaction, account_id, self._clock.now_us())
             devices = [await device_rows.find(transaction, device_id) for device_id in numbers]
             removed = await account_rows.find(transaction, account_id)
@@ -129,8 +129,12 @@ class Revocation:
     async def _record_device(self, transaction: Transaction, device_id: int) -> None:
         """Everything that a device held, ended in the database."""
         await device_rows.mark_revoked(transaction, device_id, self._clock.now_us())
-        await self.end_credentials(transaction, Subject(SubjectKind.DEVICE, device_id))
+        await self._end_tokens(transaction, Subject(SubjectKind.DEVICE, device_id))
         await self._tunnel.release(transaction, device_id)
+
+    async def _end_tokens(self, transaction: Transaction, subject: Subject) -> None:
+        """A browser's session stays until it expires, so that its page can be told why it sees nothing any more."""
+        await refresh_rows.end_of_subject(transaction, subject, self._clock.now_us())
 
     async def _take_effect(self, devices: Iterable[Device], accounts: Iterable[Subject]) -> None:
         """After the commit: refuse from now on, then tell."""
@@ -138,7 +142,7 @@ class Revocation:
         for device in gone:
             self._directory.put_device(device)
         subjects = frozenset({*(Subject(SubjectKind.DEVICE, device.id) for device in gone), *accounts})
-        self.forget_credentials(subjects)
+        self._refresh.forget(subjects)
         for device in gone:
             owner = self._directory.owner(Subject(SubjectKind.DEVICE, device.id))
             audience = frozenset({device.uuid} | ({owner.uuid} if owner is not None else set()))
