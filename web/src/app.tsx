@@ -1,0 +1,77 @@
+// The frame around every view: the way between them, how the connection is, and the view that the address names.
+import { lazy, Suspense } from "preact/compat";
+
+import { liveState } from "./api/live";
+import { texts } from "./i18n";
+import { path } from "./router";
+import { sessionState } from "./session";
+import { Icon } from "./ui/Icon";
+import { Message } from "./ui/Message";
+import { Notices } from "./ui/notices";
+import { TimelineView } from "./views/Timeline";
+import { viewFor } from "./views";
+
+const Out = lazy(() => import("./views/SignedOut"));
+
+export function App() {
+  if (sessionState.value !== "in") {
+    return (
+      <Suspense fallback={null}>
+        <Out state={sessionState.value} />
+      </Suspense>
+    );
+  }
+  return (
+    <div class="shell">
+      <a class="skip" href="#view">
+        {texts.value.nav.skip}
+      </a>
+      <Navigation />
+      <main id="view" tabIndex={-1}>
+        <View />
+      </main>
+      {liveState.value === "lost" && (
+        <div class="connection" role="status">
+          {texts.value.live.lost}
+        </div>
+      )}
+      <Notices />
+    </div>
+  );
+}
+
+function View() {
+  const here = path.value;
+  if (here === "/" || here.startsWith("/photo/")) return <TimelineView />;
+  const Chosen = viewFor(here);
+  if (!Chosen) return <Message title={texts.value.errors.notFound} hint={texts.value.errors.notFoundHint} />;
+  return (
+    <Suspense fallback={<p class="loading">{texts.value.loading}</p>}>
+      <Chosen />
+    </Suspense>
+  );
+}
+
+const PLACES = [
+  { to: "/", name: "photos", icon: "photos" },
+  { to: "/albums", name: "albums", icon: "albums" },
+  { to: "/search", name: "search", icon: "search" },
+  { to: "/map", name: "map", icon: "map" },
+  { to: "/more", name: "more", icon: "more" },
+] as const;
+
+function Navigation() {
+  return (
+    <nav class="nav" aria-label={texts.value.nav.label}>
+      {PLACES.map(({ to, name, icon }) => {
+        const isHere = to === "/" ? path.value === "/" || path.value.startsWith("/photo/") : path.value.startsWith(to);
+        return (
+          <a key={to} href={to} aria-current={isHere ? "page" : undefined}>
+            <Icon name={icon} />
+            <span>{texts.value.nav[name]}</span>
+          </a>
+        );
+      })}
+    </nav>
+  );
+}

@@ -1,0 +1,238 @@
+// A list of photos of any length: only what is in sight is in the document.
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useComputed, useSignal } from "@preact/signals";
+
+import { texts } from "../i18n";
+import { GridModel } from "./model";
+import { ScrollMap } from "./scroll";
+import { Tile } from "./Tile";
+
+const HEADING = 48;
+const SETTLED_MS = 90;
+
+interface Props {
+  model: GridModel;
+  /** Accessible name of the list. */
+  label: string;
+  onOpen: (index: number) => void;
+  /** Told the unit at the top of what is seen. */
+  onAt?: (unit: number) => void;
+  /** Set by the grid: goes to a unit. */
+  control?: { goTo?: (unit: number) => void; reveal?: (index: number) => void };
+}
+
+/** How large rows are and how far apart, by the width there is. */
+export function measuresFor(width: number): { width: number; rowHeight: number; gap: number } {
+  const rowHeight = width < 500 ? 118 : width < 1000 ? 170 : 210;
+  return { width, rowHeight, gap: width < 500 ? 2 : 4 };
+}
+export { HEADING };
+
+export function PhotoGrid({ model, label, onOpen, onAt, control }: Props) {
+  const scroller = useRef<HTMLDivElement>(null);
+  const view = useRef({ height: 0, top: 0 });
+  const [map, setMap] = useState(() => new ScrollMap(model.geometry.height, () => view.current.height));
+  const seen = useSignal({ from: 0, to: 1_200 });
+  const shift = useSignal(0);
+  const focused = useSignal(0);
+
+  function look(): void {
+    const { top, height } = view.current;
+    const margin = height * 0.75;
+    seen.value = { from: top - margin, to: top + height + margin };
+    shift.value = map.shift;
+    onAt?.(model.geometry.at(top + 1));
+  }
+
+  function fetchSeen(): void {
+    const { top, height } = view.current;
+    if (model.total > 0) model.show(model.geometry.at(top - height), model.geometry.at(top + 2 * height));
+  }
+
+  function seek(top: number): void {
+    const element = scroller.current;
+    if (!element) return;
+    view.current.top = Math.max(0, top);
+    element.scrollTop = map.seek(top);
+    look();
+    fetchSeen();
+  }
+
+  // A new list takes the place of the former one, at the place where the reader was.
+  const before = useRef(model);
+  useLayoutEffect(() => {
+    const anchor = before.current === model ? null : before.current.anchorAt(view.current.top);
+    before.current = model;
+    const fresh = new ScrollMap(model.geometry.height, () => view.current.height);
+    setMap(fresh);
+    const place = anchor ? model.find(anchor) : null;
+    view.current.top = place ?? Math.min(view.current.top, model.geometry.height);
+    const element = scroller.current;
+    if (element) element.scrollTop = fresh.seek(view.current.top);
+  }, [model]);
+
+  useEffect(() => {
+    model.onGrown = (unit, change) => {
+      map.resize(model.geometry.height);
+      const isAbove = (model.geometry.tops[unit + 1] ?? 0) - change <= view.current.top;
+      if (isAbove) seek(view.current.top + change);
+      else look();
+    };
+    look();
+    fetchSeen();
+    return () => model.stop();
+  }, [model, map]);
+
+  useEffect(() => {
+    const element = scroller.current;
+    if (!element) return undefined;
+    let settled: ReturnType<typeof setTimeout> | undefined;
+    const onScroll = (): void => {
+      view.current.top = map.scrolled(element.scrollTop);
+      look();
+      clearTimeout(settled);
+      settled = setTimeout(fetchSeen, SETTLED_MS);
+    };
+    const watcher = new ResizeObserver(() => {
+      const anchor = model.anchorAt(view.current.top);
+      view.current.height = element.clientHeight;
+      const measures = measuresFor(element.firstElementChild?.clientWidth ?? element.clientWidth);
+      if (measures.width !== model.geometry.measures.width) {
+        model.measure(measures);
+        map.resize(model.geometry.height);
+        seek((anchor && model.find({ ...anchor, into: 0 })) ?? 0);
+      } else {
+        look();
+        fetchSeen();
+      }
+    });
+    element.addEventListener("scroll", onScroll, { passive: true });
+    watcher.observe(element);
+    return () => {
+      clearTimeout(settled);
+      element.removeEventListener("scroll", onScroll);
+      watcher.disconnect();
+    };
+  }, [model, map]);
+
+  function reveal(index: number): void {
+    const unit = model.unitOf(index);
+    const rows = model.geometry.layout(unit).rows;
+    const inside = index - (model.units[unit]?.start ?? 0);
+    const row = rows.findLast((each) => each.first <= inside);
+    const top = (model.geometry.tops[unit] ?? 0) + model.geometry.headingOf(unit) + (row?.top ?? 0);
+    const height = row?.height ?? 0;
+    if (top < view.current.top || top + height > view.current.top + view.current.height) {
+      seek(top - (view.current.height - height) / 2);
+    }
+  }
+
+  if (control) {
+    control.goTo = (unit) => seek(model.geometry.tops[unit] ?? 0);
+    control.reveal = reveal;
+  }
+
+  function onKeyDown(event: KeyboardEvent): void {
+    const target = neighbour(model, focused.value, event.key);
+    if (target === null) return;
+    event.preventDefault();
+    focused.value = target;
+    reveal(target);
+    requestAnimationFrame(() => scroller.current?.querySelector<HTMLElement>(`[data-index="${target}"]`)?.focus());
+  }
+
+  const range = useComputed(() => {
+    model.version.value;
+    const { from, to } = seen.value;
+    return `${model.geometry.at(from)} ${model.geometry.at(to)}`;
+  });
+  const [first = 0, last = 0] = range.value.split(" ").map(Number);
+  model.version.value;
+
+  return (
+    <div class="grid-scroller" ref={scroller} tabIndex={-1}>
+      <div class="grid" role="list" aria-label={label} style={{ height: `${map.outerHeight}px` }} onKeyDown={onKeyDown}>
+        {model.units.slice(first, last + 1).map((unit, offset) => (
+          <UnitView
+            key={`${unit.section.key} ${unit.page}`}
+            model={model}
+            index={first + offset}
+            seen={seen.value}
+            shift={shift.value}
+            focused={focused.value}
+            onOpen={onOpen}
+          />
+        ))}
+      </div>
+    </div>
+  );
+}
+
+interface UnitProps {
+  model: GridModel;
+  index: number;
+  seen: { from: number; to: number };
+  shift: number;
+  focused: number;
+  onOpen: (index: number) => void;
+}
+
+function UnitView({ model, index, seen, shift, focused, onOpen }: UnitProps) {
+  const { geometry } = model;
+  const unit = model.units[index];
+  if (!unit) return null;
+  const top = geometry.tops[index] ?? 0;
+  const heading = geometry.headingOf(index);
+  const photos = model.of(index);
+  const rows = geometry
+    .layout(index)
+    .rows.filter((row) => top + heading + row.top + row.height > seen.from && top + heading + row.top < seen.to);
+  const place = `translateY(${top + shift}px)`;
+  return (
+    <div class="grid-unit" role="presentation" style={{ transform: place }}>
+      {heading > 0 && <h2 class="grid-heading">{unit.section.title || texts.value.timeline.undated}</h2>}
+      {rows.flatMap((row) =>
+        row.cells.map((cell, at) => {
+          const inside = row.first + at;
+          const global = unit.start + inside;
+          return (
+            <Tile
+              key={photos?.[inside]?.id ?? `at ${inside}`}
+              photo={photos?.[inside]}
+              index={global}
+              total={model.total}
+              left={cell.left}
+              top={heading + row.top}
+              width={cell.width}
+              height={row.height}
+              isFocus={global === focused}
+              onOpen={onOpen}
+            />
+          );
+        }),
+      )}
+    </div>
+  );
+}
+
+/** The photo that an arrow key leads to; null for another key. */
+function neighbour(model: GridModel, from: number, key: string): number | null {
+  const within = (index: number): number => Math.min(Math.max(index, 0), model.total - 1);
+  if (key === "ArrowRight") return within(from + 1);
+  if (key === "ArrowLeft") return within(from - 1);
+  if (key === "Home") return 0;
+  if (key === "End") return model.total - 1;
+  if (key !== "ArrowDown" && key !== "ArrowUp") return null;
+  const number = model.unitOf(from);
+  const unit = model.units[number];
+  if (!unit) return null;
+  const rows = model.geometry.layout(number).rows;
+  const row = rows.findIndex((_, at) => (rows[at + 1]?.first ?? Infinity) > from - unit.start);
+  const column = from - unit.start - (rows[row]?.first ?? 0);
+  if (key === "ArrowDown") {
+    const next = rows[row + 1];
+    return within(next ? unit.start + Math.min(next.first + column, unit.count - 1) : unit.start + unit.count);
+  }
+  const former = rows[row - 1];
+  return within(former ? unit.start + former.first + Math.min(column, former.cells.length - 1) : unit.start - 1);
+}

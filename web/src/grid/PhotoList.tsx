@@ -1,0 +1,62 @@
+// A list of photos with its viewer: what the timeline, albums and answers to searches show.
+import { useEffect, useMemo, useRef } from "preact/hooks";
+
+import { onHappening } from "../api/live";
+import type { Photo } from "../api/types";
+import { path } from "../router";
+import { notice } from "../ui/notices";
+import { sentence } from "../ui/Message";
+import { GridModel, type Source } from "./model";
+import { HEADING, measuresFor, PhotoGrid } from "./PhotoGrid";
+
+interface Props {
+  source: Source;
+  label: string;
+  /** Whether sections have headings. */
+  hasHeadings?: boolean;
+  control?: { goTo?: (unit: number) => void; reveal?: (index: number) => void };
+  /** Told the key of the section at the top. */
+  onSection?: (key: string) => void;
+}
+
+export function PhotoList({ source, label, hasHeadings = true, control = {}, onSection }: Props) {
+  const former = useRef<GridModel | undefined>(undefined);
+  const stale = useRef(new Set<string>());
+  const model = useMemo(() => {
+    const measures = former.current?.geometry.measures ?? measuresFor(innerWidth);
+    const isStale = (photo: Photo): boolean => stale.current.has(photo.id);
+    const made = new GridModel(source, measures, hasHeadings ? HEADING : 0, former.current, isStale);
+    made.onFailed = (error) => notice(sentence(error));
+    stale.current.clear();
+    former.current = made;
+    return made;
+  }, [source]);
+  useEffect(
+    () =>
+      onHappening(({ type, data }) => {
+        if (/^photo\.(changed|removed)$/.test(type) && typeof data["id"] === "string") stale.current.add(data["id"]);
+      }),
+    [],
+  );
+
+  async function open(index: number): Promise<void> {
+    const { openViewer } = await import("../viewer/viewer");
+    openViewer(model, index, (shown) => control.reveal?.(shown));
+  }
+
+  // A link to one photo: it is shown by itself, with the list behind it.
+  useEffect(() => {
+    const id = /^\/photo\/([^/]+)$/.exec(path.peek())?.[1];
+    if (id && !document.querySelector(".pswp")) void import("../viewer/viewer").then(({ openSingle }) => openSingle(id));
+  }, []);
+
+  return (
+    <PhotoGrid
+      model={model}
+      label={label}
+      control={control}
+      onOpen={(index) => void open(index)}
+      onAt={(unit) => onSection?.(model.units[unit]?.section.key ?? "")}
+    />
+  );
+}

@@ -1,0 +1,115 @@
+// A long list of photos cut into units that are laid out and loaded one by one. Pure; lengths in CSS pixels.
+import { layOut, USUAL_SHAPE, type Layout, type Measures } from "./layout";
+
+/** Photos in a unit, and asked of the host at once. */
+export const UNIT_SIZE = 120;
+
+/** A run of photos under one heading: a day, an album, an answer. */
+export interface Section {
+  key: string;
+  title: string;
+  count: number;
+}
+
+export interface Unit {
+  section: Section;
+  /** Page of the section, from 1. */
+  page: number;
+  count: number;
+  /** Index of the unit's first photo in the whole list. */
+  start: number;
+  isLast: boolean;
+}
+
+/** The units of these sections, in order. */
+export function cut(sections: readonly Section[]): Unit[] {
+  const units: Unit[] = [];
+  let start = 0;
+  for (const section of sections) {
+    for (let done = 0; done < section.count; done += UNIT_SIZE) {
+      const count = Math.min(UNIT_SIZE, section.count - done);
+      units.push({ section, page: done / UNIT_SIZE + 1, count, start, isLast: done + count >= section.count });
+      start += count;
+    }
+  }
+  return units;
+}
+
+/** Tops and layouts of all units: laid out by their shapes where known, by the usual shape otherwise. */
+export class Geometry {
+  readonly tops: Float64Array;
+  private readonly heights: Float64Array;
+  private readonly layouts = new Map<number, Layout>();
+  private readonly usual = new Map<string, Layout>();
+
+  constructor(
+    readonly units: readonly Unit[],
+    readonly measures: Measures,
+    readonly heading: number,
+    shapesOf: (index: number) => readonly number[] | undefined,
+  ) {
+    this.heights = new Float64Array(units.length);
+    this.tops = new Float64Array(units.length + 1);
+    units.forEach((_, index) => {
+      const shapes = shapesOf(index);
+      if (shapes) this.layouts.set(index, this.layOutUnit(index, shapes));
+      this.heights[index] = this.layout(index).height + this.headingOf(index);
+    });
+    this.sum(0);
+  }
+
+  get height(): number {
+    return this.tops[this.units.length] ?? 0;
+  }
+
+  headingOf(index: number): number {
+    return this.units[index]?.page === 1 ? this.heading : 0;
+  }
+
+  layout(index: number): Layout {
+    const known = this.layouts.get(index);
+    if (known) return known;
+    const unit = this.units[index];
+    const count = unit?.count ?? 0;
+    const key = `${count} ${unit?.isLast}`;
+    let usual = this.usual.get(key);
+    if (!usual) {
+      usual = layOut(new Array<number>(count).fill(USUAL_SHAPE), this.measures, !unit?.isLast);
+      this.usual.set(key, usual);
+    }
+    return usual;
+  }
+
+  /** The shapes of a unit have become known; how much lower everything below it now stands. */
+  learn(index: number, shapes: readonly number[]): number {
+    const layout = this.layOutUnit(index, shapes);
+    this.layouts.set(index, layout);
+    const height = layout.height + this.headingOf(index);
+    const change = height - (this.heights[index] ?? 0);
+    this.heights[index] = height;
+    if (change !== 0) this.sum(index);
+    return change;
+  }
+
+  /** The unit at this height of the list. */
+  at(y: number): number {
+    let low = 0;
+    let high = this.units.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if ((this.tops[middle] ?? 0) <= y) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+
+  private layOutUnit(index: number, shapes: readonly number[]): Layout {
+    return layOut(shapes, this.measures, !this.units[index]?.isLast);
+  }
+
+  private sum(from: number): void {
+    for (let index = from; index < this.units.length; index += 1) {
+      this.tops[index + 1] = (this.tops[index] ?? 0) + (this.heights[index] ?? 0);
+    }
+  }
+}

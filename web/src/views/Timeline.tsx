@@ -1,0 +1,60 @@
+// The whole library by local day, newest first.
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+
+import { get } from "../api/client";
+import type { Photo, PhotosPage, Timeline } from "../api/types";
+import { PhotoList } from "../grid/PhotoList";
+import { Scrubber, type Month } from "../grid/Scrubber";
+import type { Source } from "../grid/model";
+import { UNIT_SIZE, type Section } from "../grid/units";
+import { dayText, texts } from "../i18n";
+import { useFresh } from "../ui/fresh";
+import { Failure, Message } from "../ui/Message";
+
+const sectionsOf = (timeline: Timeline): Section[] =>
+  timeline.days.toReversed().map(({ date, count }) => ({ key: date, title: dayText(date), count }));
+
+async function loadDay(section: Section, page: number, signal: AbortSignal): Promise<Photo[]> {
+  const query = { date_from: section.key, date_to: section.key, sort: "date", limit: UNIT_SIZE, page };
+  return (await get<PhotosPage>("/api/v1/photos", query, signal)).photos;
+}
+
+export function TimelineView() {
+  const fresh = useFresh<Timeline>("/api/v1/timeline");
+  const [at, setAt] = useState("");
+  const control = useRef<{ goTo?: (unit: number) => void }>({});
+  const source = useMemo<Source | null>(
+    () => (fresh.value ? { sections: sectionsOf(fresh.value), load: loadDay } : null),
+    [fresh.value, texts.value],
+  );
+  useEffect(() => {
+    document.title = `${texts.value.timeline.title} · ${texts.value.appName}`;
+  }, [texts.value]);
+  if (fresh.error) return <Failure error={fresh.error} onRetry={fresh.again} />;
+  if (!source || !fresh.value) return <p class="loading">{texts.value.loading}</p>;
+  if (source.sections.length === 0) {
+    return <Message title={texts.value.timeline.empty} hint={texts.value.timeline.emptyHint} />;
+  }
+  const months: Month[] = fresh.value.months.toReversed();
+  return (
+    <>
+      <h1 class="only-read">{texts.value.timeline.title}</h1>
+      <PhotoList source={source} label={texts.value.timeline.title} control={control.current} onSection={setAt} />
+      <Scrubber
+        months={months}
+        at={at.slice(0, 7)}
+        onMonth={(month) => control.current.goTo?.(firstUnit(source.sections, month))}
+      />
+    </>
+  );
+}
+
+/** The first unit of a month. */
+function firstUnit(sections: readonly Section[], month: string): number {
+  let unit = 0;
+  for (const section of sections) {
+    if (section.key.startsWith(month)) return unit;
+    unit += Math.ceil(section.count / UNIT_SIZE);
+  }
+  return 0;
+}

@@ -1,0 +1,14 @@
+import { defineConfig } from "vite";
+
+// The daemon serves what is built from its own package; nothing of it is committed.
+export default defineConfig({
+  base: "/gallery/",
+  build: {
+    outDir: "../pixlsrve/http/gallery/built",
+    emptyOutDir: true,
+    target: ["chrome111", "firefox113", "safari16.4"],
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    sourcemap: false,
+  },
+});
