@@ -12,6 +12,7 @@ from pixlsrve import __version__
 from pixlsrve.auth.revocation import Revocation
 from pixlsrve.auth.script_tokens import ScriptTokens
 from pixlsrve.auth.tokens import Authenticator
+from pixlsrve.http.flutter.websocket import Broadcast
 from pixlsrve.http.https import Https
 from pixlsrve.http.reach_desk import ReachDesk
 from pixlsrve.http.times import rfc3339
@@ -44,6 +45,7 @@ class DaemonControls:
     library: Library
     https: Https
     advertiser: Advertiser
+    broadcast: Broadcast
     reachability: ReachDesk
     revocation: Revocation
     tunnel: Tunnel
@@ -63,6 +65,7 @@ class DaemonControls:
             "ports": self.ports,
             "tls": self.https.status(),
             "mdns": self.advertiser.status(),
+            "websocket": self.broadcast.status(),
             "wireguard": await tunnel_facts(self.tunnel),
             "dns": self.dns.status(),
             "reachability": await self.reachability.status(),
@@ -123,6 +126,7 @@ class DaemonControls:
                 notices.append({"message": f"The folder {root.path} is offline.", "remedy": remedy})
         notices += self.https.notices()
         notices += self.advertiser.notices()
+        notices += self.broadcast.notices()
         notices += self.tunnel.notices()
         notices += self.dns.notices()
         for name, cause in sorted(self.failing.items()):

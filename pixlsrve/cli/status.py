@@ -45,6 +45,7 @@ def _facts(answer: dict[str, Any]) -> list[tuple[str, str]]:
         ("listening", ", ".join(answer["urls"])),
         ("https", _https(answer["tls"])),
         ("mdns", _mdns(answer["mdns"])),
+        ("broadcast", _broadcast(answer["websocket"])),
         ("wireguard", _wireguard(answer["wireguard"])),
         ("dns", _dns(answer["dns"])),
         ("outside", answer["reachability"]["message"]),
@@ -84,6 +85,14 @@ def _dns(state: dict[str, Any]) -> str:
     if not state["enabled"]:
         return f"off, {state['reason']}"
     return f"{state['address']} in the tunnel, asking {', '.join(state['upstream']) or 'nobody'}"
+
+
+def _broadcast(state: dict[str, Any]) -> str:
+    """Where the broadcast websocket is, or why it is off."""
+    if not state["enabled"]:
+        return f"off, {state['reason']}"
+    clients = "1 client" if state["clients"] == 1 else f"{state['clients']:,} clients"
+    return f"{state['host'] or 'all addresses'}, port {state['port']}, {clients}"
 
 
 def _indexing(state: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ from pixlsrve.doctor.finding import Finding
 
 
 def check_ports(config: Config) -> Iterator[Finding]:
-    """Whether the ports of HTTP and HTTPS can be had."""
+    """Whether the ports of HTTP, HTTPS and the broadcast websocket can be had."""
     yield from _check(
         config,
         config.http.port,
@@ -25,25 +25,35 @@ def check_ports(config: Config) -> Iterator[Finding]:
             "tls port",
             "HTTPS stays off meanwhile; stop the other program, or set http.tls_port.",
         )
+    yield from _check(
+        config,
+        config.compat.websocket_port if config.http.port else 0,
+        "websocket port",
+        "The broadcast websocket stays off meanwhile; stop the other program, or set compat.websocket_port.",
+        host=("compat.websocket_host", config.compat.websocket_host),
+    )
 
 
-def _check(config: Config, port: int, check: str, remedy: str) -> Iterator[Finding]:
-    """Whether one port can be had."""
+def _check(
+    config: Config, port: int, check: str, remedy: str, host: tuple[str, str] | None = None
+) -> Iterator[Finding]:
+    """Whether one port can be had. `host` is the setting of its address and the value, unless it is that of HTTP."""
     if not port:
         return
+    setting, address_wanted = host or ("http.host", config.http.host)
     try:
-        families = socket.getaddrinfo(config.http.host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        families = socket.getaddrinfo(address_wanted or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except socket.gaierror:
         yield Finding(
             check="address",
-            message=f"The address {config.http.host} in http.host is not known here.",
-            remedy="Correct http.host, or leave it empty for all addresses.",
+            message=f"The address {address_wanted} in {setting} is not known here.",
+            remedy=f"Correct {setting}, or leave it empty for all addresses.",
         )
         return
     for family, kind, protocol, _, address in families:
         error = _bind_error(family, kind, protocol, address)
         if error in (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL):
-            yield _finding(config, port, error, check, remedy)
+            yield _finding(address_wanted, port, error, check, remedy)
             return
 
 
@@ -61,12 +71,12 @@ def _bind_error(family: int, kind: int, protocol: int, address: tuple[object, ..
     return 0
 
 
-def _finding(config: Config, port: int, error: int, check: str, remedy: str) -> Finding:
+def _finding(host: str, port: int, error: int, check: str, remedy: str) -> Finding:
     """The error as a finding."""
     if error == errno.EADDRINUSE:
         message = f"Port {port} is taken by another program."
     elif error == errno.EACCES:
         message = f"This user may not listen on port {port}."
     else:
-        message = f"No network interface has the address {config.http.host}."
+        message = f"No network interface has the address {host}."
     return Finding(check=check, message=message, remedy=remedy)
