@@ -28,7 +28,7 @@ class HttpConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     host: str = ""
     """Address to listen on; empty for all, IPv4 and IPv6."""
     port: Port = 8080
-    """Port of HTTP; 0 picks a free one, and one for HTTPS."""
+    """Port of HTTP; 0 picks free ones for HTTPS and the broadcast websocket too."""
     tls: bool = True
     """Serve HTTPS beside HTTP."""
     tls_port: Port = 8443
