@@ -28,7 +28,7 @@ LAYERS = (
     {"model", "errors", "__init__"},
 )
 """Top may import below, never up; those on one line do not import each other."""
-AIOHTTP_WEB = ("http/", "devices/agent.py")
+AIOHTTP_WEB = ("http/", "devices/agent/")
 AIOHTTP_CLIENT = ("outbound.py",)
 SQLITE = ("store/", "doctor/parts.py")  # the doctor asks for the library's version
 STATEMENT = re.compile(r"\s*(SELECT\s.+\sFROM|INSERT\s.*INTO|UPDATE\s.+\sSET|DELETE\s+FROM|PRAGMA|CREATE)\s", re.S)

@@ -24,6 +24,7 @@ _COMMANDS = {
     "revoke": "pixlsrve.cli.devices:revoke",
     "user": "pixlsrve.cli.user:user",
     "token": "pixlsrve.cli.token:token",
+    "agent": "pixlsrve.cli.agent:agent",
     "doctor": "pixlsrve.cli.doctor:doctor",
 }
 
