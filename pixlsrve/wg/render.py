@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 
-import msgspec
 import segno
 
 from pixlsrve.errors import ConfigError, Conflict
@@ -49,9 +48,8 @@ def qr_picture(text: str) -> bytes:
 
 
 def _dialled(text: str) -> str:
-    """An endpoint with its name in the letters that resolvers know (RFC 5891). Raises ConfigError."""
+    """An endpoint as it is dialled. Raises ConfigError."""
     endpoint = parse_endpoint(text, 0)
     if endpoint is None or not endpoint.port:
         raise ConfigError(f"The tunnel's endpoint {text!r} is no HOST:PORT.")
-    host = endpoint.host.encode("idna").decode() if endpoint.is_name else endpoint.host
-    return str(msgspec.structs.replace(endpoint, host=host))
+    return str(endpoint)

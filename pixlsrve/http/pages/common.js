@@ -1,6 +1,9 @@
 // What the pages' scripts share: asking the API, and the words for what goes wrong.
 import { elsewhere, look, others, remember, takeExpected, watch } from "/static/ways.js";
 
+/** A host that takes longer may be slow or gone: an open connection to an address that is gone says nothing. */
+const PATIENCE_MS = 4000;
+
 /** The element with this id. */
 export const element = (id) => document.getElementById(id);
 
@@ -12,6 +15,7 @@ export async function ask(path, body) {
     options.headers["Content-Type"] = "application/json";
     options.body = JSON.stringify(body);
   }
+  const patience = setTimeout(() => look(tellLost), PATIENCE_MS);
   try {
     const response = await fetch(path, options);
     const answer = await response.json().catch(() => null);
@@ -19,6 +23,8 @@ export async function ask(path, body) {
   } catch {
     look(tellLost);
     return { ok: false, status: 0, answer: null };
+  } finally {
+    clearTimeout(patience);
   }
 }
 
