@@ -25,6 +25,8 @@ import pytest
 START_LIMIT_S = 60.0
 STOP_LIMIT_S = 60.0
 COMMAND = [sys.executable, "-m", "pixlsrve"]
+PLACES = "PIXLSRVE_TEST_PLACES"
+"""A folder where the file of place names is built already: an emulated processor needs minutes for it."""
 QUIET = {"PIXLSRVE_MDNS__ENABLED": "false", "PIXLSRVE_WIREGUARD__ENABLED": "false"}
 """Nothing is announced on the network of whoever runs the tests, and no tunnel is made there."""
 
@@ -179,6 +181,8 @@ def _places_file() -> Path:
     """The file of place names, built once a session: it takes seconds, and no test here is about it."""
     from pixlsrve.media.places.build import ensure_places
 
+    if os.environ.get(PLACES):
+        return ensure_places(Path(os.environ[PLACES]))
     folder = Path(tempfile.mkdtemp(prefix="pixlsrve-places-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return ensure_places(folder)

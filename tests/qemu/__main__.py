@@ -16,6 +16,7 @@ from pathlib import Path
 
 import platformdirs
 
+from pixlsrve.media.places.build import ensure_places
 from tests.qemu.machine import run
 from tests.qemu.root import ensure_root, why_not
 
@@ -38,9 +39,10 @@ def main() -> int:
         return 2
     started = time.monotonic()
     root = ensure_root(options.cache, options.mirror)
+    places = ensure_places(options.cache)
     built = time.monotonic()
     tests = "python -m pytest -p no:cacheprovider --color=no --tb=short -v " + shlex.join(options.arguments or TESTS)
-    code = run(root, BENCHMARK if options.figures else f"PIXLSRVE_TEST_COMPLETE=1 {tests}", options.limit)
+    code = run(root, places, BENCHMARK if options.figures else f"PIXLSRVE_TEST_COMPLETE=1 {tests}", options.limit)
     print(f"exit code {code}; root {built - started:.0f} s, machine {time.monotonic() - built:.0f} s")
     return code
 

@@ -14,6 +14,7 @@ modprobe tun
 ip link set lo up
 cd /project
 export PYTHONPATH=/project PYTHONDONTWRITEBYTECODE=1 HYPOTHESIS_STORAGE_DIRECTORY=/tmp/hypothesis
+export PIXLSRVE_TEST_PLACES=/project/places
 sh ./command >/dev/ttyS1 2>&1
 echo "stage ended with $?" >/dev/ttyS1
 sync

@@ -19,11 +19,11 @@ LEFT_OUT = shutil.ignore_patterns("__pycache__", "node_modules", ".*_cache")
 _END = re.compile(r"stage ended with (\d+)")
 
 
-def run(root: Root, command: str, limit_s: float) -> int:
+def run(root: Root, places: Path, command: str, limit_s: float) -> int:
     """Boot, run the shell command in the project's folder, show what it prints; its exit code, 1 when none came."""
     with tempfile.TemporaryDirectory(prefix="pixlsrve-stage-") as name:
         folder = Path(name)
-        project = _project(folder, command)
+        project = _project(folder, places, command)
         console = folder / "console"
         code = _boot(_qemu(root, project, console), limit_s)
         if code is None:
@@ -32,8 +32,8 @@ def run(root: Root, command: str, limit_s: float) -> int:
         return 1 if code is None else code
 
 
-def _project(folder: Path, command: str) -> Path:
-    """The image with the project and the command."""
+def _project(folder: Path, places: Path, command: str) -> Path:
+    """The image with the project, the built file of place names, and the command."""
     tree = folder / "project"
     tree.mkdir()
     for part in PARTS:
@@ -42,6 +42,8 @@ def _project(folder: Path, command: str) -> Path:
             shutil.copytree(source, tree / part, ignore=LEFT_OUT)
         else:
             shutil.copy(source, tree / part)
+    (tree / "places").mkdir()
+    shutil.copy(places, tree / "places")
     (tree / "command").write_text(command + "\n")
     shutil.copy(Path(__file__).with_name("init.sh"), tree / "init")
     (tree / "init").chmod(0o755)
