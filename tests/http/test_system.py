@@ -116,6 +116,7 @@ PUBLIC = {
     # the daemon's health, its description, its certificate authority
     *("GET /healthz", "GET /api/v1/openapi.json", "GET /api/docs", "GET /ca", "GET /ca.crt"),
     # pages and their own files
+    *("GET /live", "GET /static/live.js", "GET /static/live.css"),
     *("GET /", "GET /login", "GET /pair", "GET /away", "GET /static/away.js", "GET /static/ways.js"),
     *(f"GET /static/{name}" for name in ("common.js", "home.js", "login.js", "pair.js", "pages.css", "icon.svg")),
     # the gallery: one page at many addresses, and its files
