@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,8 @@ class BuildWithParts(build_py):
         package = Path(self.build_lib) / "pixlsrve"
         self._build_gallery(package / "http" / "gallery" / "built")
         self._build_places(package / "media" / "places")
+        if build := os.environ.get("PIXLSRVE_BUILD"):
+            (package / "build.txt").write_text(f"{build}\n", "utf-8")
 
     def _build_gallery(self, place: Path) -> None:
         sources = ROOT / "web"

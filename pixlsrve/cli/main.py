@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
-from pixlsrve import __version__
 from pixlsrve.errors import ConfigError, PixlsrveError
+from pixlsrve.version import version_text
 
 FAILED, USAGE, NOT_RUNNING = 1, 2, 3
 _COMMANDS = {
@@ -46,7 +46,7 @@ class LazyCommands(click.Group):
 
 
 @click.group(cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="pixlsrve", message="%(prog)s %(version)s")
+@click.version_option(version_text(), prog_name="pixlsrve", message="%(prog)s %(version)s")
 def cli() -> None:
     """A photo server for a household.
 
