@@ -17,7 +17,7 @@ TRY_S = 1.5
 """How long one packet is waited for."""
 TRIES = 3
 PATIENCE_S = 0.75
-"""How long a silent server is waited for before the next one is asked too."""
+"""How long a silent server is waited for before the next one is asked (beside it, from the second on)."""
 LIMIT_S = 4.5
 """Phones give up after five seconds."""
 _RECEIVED_BYTES_MAX = 4_096
@@ -38,9 +38,19 @@ class Forwarder:
 
     async def ask(self, query: Query) -> Answer:
         """The first good answer, else the first poor one. Raises NoAnswer."""
+        servers = self._in_order()
+        if not servers:
+            raise NoAnswer
         try:
-            async with asyncio.timeout(LIMIT_S):
-                return await self._ask_all(query, self._in_order())
+            answer = await _try(servers[0], query, PATIENCE_S)  # almost always all it takes
+        except (TimeoutError, NoAnswer):
+            pass
+        else:
+            if answer.rcode not in _POOR:
+                return answer
+        try:
+            async with asyncio.timeout(LIMIT_S - PATIENCE_S):
+                return await self._ask_all(query, [*servers[1:], servers[0]])
         except TimeoutError as error:
             raise NoAnswer from error
 
@@ -85,22 +95,30 @@ async def _exchange(server: Server, query: Query) -> Answer:
     """Ask one server until it answers; without EDNS if it knows none (RFC 6891 §7). Raises NoAnswer."""
     has_edns = True
     for _ in range(TRIES):
-        id_ = secrets.randbits(16)
-        packet = message.make_query(query, id_, has_edns=has_edns)
         try:
-            async with asyncio.timeout(TRY_S):
-                found = await _over_udp(server, packet, id_, query)
-            if message.is_truncated(found):
-                found = await _over_tcp(server, packet, id_, query)
-            answer = message.read_answer(found, query, asyncio.get_running_loop().time())
+            answer = await _try(server, query, TRY_S, has_edns=has_edns)
         except TimeoutError:
             continue
-        except (OSError, EOFError, Malformed) as error:
-            raise NoAnswer from error
         if not (has_edns and answer.rcode in (message.FORMERR, message.NOTIMP)):
             return answer
         has_edns = False
     raise NoAnswer
+
+
+async def _try(server: Server, query: Query, limit_s: float, *, has_edns: bool = True) -> Answer:
+    """What one server answers to one packet. Raises NoAnswer, TimeoutError."""
+    id_ = secrets.randbits(16)
+    packet = message.make_query(query, id_, has_edns=has_edns)
+    try:
+        async with asyncio.timeout(limit_s):
+            found = await _over_udp(server, packet, id_, query)
+        if message.is_truncated(found):
+            found = await _over_tcp(server, packet, id_, query)
+        return message.read_answer(found, query, asyncio.get_running_loop().time())
+    except TimeoutError:
+        raise
+    except (OSError, EOFError, Malformed) as error:
+        raise NoAnswer from error
 
 
 async def _over_udp(server: Server, packet: bytes, id_: int, query: Query) -> bytes:
