@@ -8,21 +8,25 @@ from typing import Any
 import click
 
 from pixlsrve.cli.control import Control
-from pixlsrve.cli.options import data_dir_option, json_option, local_time, plain, print_json, print_table
+from pixlsrve.cli.options import DaemonGroup, data_dir_option, json_option, local_time, plain, print_json, print_table
 from pixlsrve.config import find_data_dir
 
 
-@click.command()
+@click.group(cls=DaemonGroup, invoke_without_command=True)
 @data_dir_option
 @json_option
-def devices(data_dir: Path | None, as_json: bool) -> None:
+@click.pass_context
+def devices(context: click.Context, data_dir: Path | None, as_json: bool) -> None:
     """List the devices that have joined, when each was last heard of, and how its tunnel is.
 
     \b
     Example:
       pixlsrve devices
     """
-    rows = Control(find_data_dir(data_dir)).get("/devices")["devices"]
+    control = context.obj = Control(find_data_dir(data_dir))
+    if context.invoked_subcommand is not None:
+        return
+    rows = control.get("/devices")["devices"]
     if as_json:
         print_json(rows)
         return
@@ -43,6 +47,32 @@ def devices(data_dir: Path | None, as_json: bool) -> None:
         for row in rows
     ]
     print_table(["id", "name", "type", "belongs to", "role", "joined", "last seen", "tunnel"], cells)
+
+
+@devices.command()
+@json_option
+@click.option("--address", required=True, metavar="A", help="Its IP address or name on this network.")
+@click.option("--port", required=True, type=click.IntRange(1, 65535), metavar="N", help="The port it listens on.")
+@click.option("--song", "songs", multiple=True, metavar="PATH", help="A file it has, as it calls it; may be repeated.")
+@click.argument("name", metavar="NAME")
+@click.pass_obj
+def add(control: Control, name: str, address: str, port: int, songs: tuple[str, ...], as_json: bool) -> None:
+    """Add a mini-server of somebody else's making, which can't register itself.
+
+    It is asked for the songs named here, or told later with POST /api/device/DEVICE/songs/.
+
+    \b
+    Example:
+      pixlsrve devices add Jukebox --address 192.168.1.20 --port 8766 --song music/song123.mp3
+    """
+    body = {"name": name, "address": address, "port": port, "songs": list(songs)}
+    added = control.post("/devices/mini-servers", body)
+    if as_json:
+        print_json(added)
+        return
+    click.echo(f"{plain(added['device_name'])} is device {added['id']}; its device_id is {added['device_id']}.")
+    for song in added["songs"]:
+        click.echo(f"{song['song_id']}  {plain(song['path'])}")
 
 
 def _tunnel(tunnel: dict[str, Any] | None) -> str:

@@ -153,8 +153,8 @@ class Registry:
                 reason="address_refused",
                 parameter="address",
             )
-        # Digits and dots alone are what some resolvers still take for an address.
-        if not _NAME.fullmatch(text) or not any(letter.isalpha() for letter in text.rpartition(".")[2] or text):
+        # What ends in a number, decimal or hexadecimal, is an address to some resolvers.
+        if not _NAME.fullmatch(text) or not text.rstrip(".").rpartition(".")[2][0].isalpha():
             raise InvalidInput(
                 "The field address must be an IP address or a host name.", reason="invalid_field", parameter="address"
             )
