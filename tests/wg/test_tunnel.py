@@ -216,7 +216,7 @@ def test_retried_when_things_change(home: Home) -> None:
         home.host,
         sys.executable,
         "-c",
-        "import socket; s = socket.socket(type=socket.SOCK_DGRAM); s.bind(('', 51820)); print(1, flush=True); input()",
+        "import socket; s = socket.socket(type=socket.SOCK_DGRAM); s.bind(('', 51820)); print(1, flush=True); __import__('signal').pause()",
     )
     assert squatter.stdout is not None
     squatter.stdout.readline()
