@@ -19,7 +19,7 @@ ALGORITHMS = ("sha1", "sha256", "md5")
 OFFSET_TYPE = "application/offset+octet-stream"
 METADATA_MAX = 8_192
 LARGEST_BYTES = 1 << 50
-_NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
+_NUMBER = re.compile(r"[0-9]{1,30}", re.ASCII)
 _KEY = re.compile(r"[!-+\--~]+")
 
 
