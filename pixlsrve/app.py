@@ -41,12 +41,13 @@ from pixlsrve.http.identity import JoinLinks
 from pixlsrve.http.invitation_desk import InvitationDesk
 from pixlsrve.http.library import HostInfo
 from pixlsrve.http.limits import parse_networks
+from pixlsrve.http.media_server.reading import CONTENTS, is_media
 from pixlsrve.http.media_server.upload import PNG_THUMBNAILS
 from pixlsrve.http.pairing_desk import PairingDesk
 from pixlsrve.http.people_desk import PeopleDesk
 from pixlsrve.http.reach import REACH, Reach
 from pixlsrve.http.reach_desk import ReachDesk
-from pixlsrve.http.routes import ROUTES
+from pixlsrve.http.routes import routes_for
 from pixlsrve.http.server import HttpServer
 from pixlsrve.http.tunnel import TUNNEL_FACTS, TunnelFacts
 from pixlsrve.http.tunnel_state import TunnelFigures, wireguard_status
@@ -59,6 +60,7 @@ from pixlsrve.index.zone import host_zone
 from pixlsrve.mdns import record
 from pixlsrve.mdns.advertiser import Advertiser
 from pixlsrve.media.assets import Library
+from pixlsrve.media.contents import Contents
 from pixlsrve.media.conversions import Conversions
 from pixlsrve.media.places import Place, Places
 from pixlsrve.media.places.build import ensure_places
@@ -271,7 +273,7 @@ class _Start:
         self._config = _answering_to(self._config, mdns_name)
         self._links = JoinLinks(self._config.http.host, self._host_id)
         app = application.build(
-            ROUTES,
+            routes_for(self._config),
             self._config,
             authenticator=self._identity.authenticator,
             bus=self._bus,
@@ -292,6 +294,7 @@ class _Start:
         app[library.THUMBNAIL_CACHING] = self._config.http.thumbnail_cache
         app[UPLOADS], app[UPLOAD_SESSIONS] = self._uploads
         app[PNG_THUMBNAILS] = PngThumbnails(self._config.storage_path, self._thumbnails)
+        app[CONTENTS] = Contents(self._index_db, self._roots, app[PNG_THUMBNAILS], is_media)
         app[DEVICES] = self._devices
         app[library.WIREGUARD] = lambda: wireguard_status(self._vpn)
         app[keys.REGISTRY].register(TunnelFigures(self._vpn))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pixlsrve.config import Config
 from pixlsrve.http import (
     authority_page,
     device_songs,
@@ -19,14 +20,16 @@ from pixlsrve.http import (
 )
 from pixlsrve.http.api_v1 import routes as api_v1
 from pixlsrve.http.flutter import live, media_post
-from pixlsrve.http.media_server import upload
+from pixlsrve.http.media_server import opening, reading, upload
 from pixlsrve.http.routing import Route
 from pixlsrve.http.uploads import tus
+from pixlsrve.wg.addresses import parse_network
 
 ROUTES: tuple[Route, ...] = (
     *system.ROUTES,
     *api_v1.ROUTES,
     *tus.ROUTES,
+    *reading.ROUTES,
     *upload.ROUTES,
     *media_post.ROUTES,
     *push.ROUTES,
@@ -43,3 +46,12 @@ ROUTES: tuple[Route, ...] = (
     *song_files.ROUTES,
     *social.ROUTES,
 )
+
+
+def routes_for(config: Config) -> tuple[Route, ...]:
+    """The table, with the content-addressed door opened to the LAN where compat.open_media_api says so."""
+    if not config.compat.open_media_api:
+        return ROUTES
+    door = (*reading.ROUTES, *upload.ROUTES)
+    tunnel = parse_network(config.wireguard.network)
+    return (*(route for route in ROUTES if route not in door), *opening.opened(door, tunnel))
