@@ -6,7 +6,6 @@ The rules are those of https://www.wireguard.com/xplatform/. Encoding and parsin
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -119,7 +118,7 @@ def _peer(facts: dict[str, list[str]]) -> PeerState:
 
     return PeerState(
         public_key=bytes.fromhex(facts["public_key"][0]),
-        allowed_ips=tuple(str(ipaddress.ip_network(text)) for text in facts.get("allowed_ip", ())),
+        allowed_ips=tuple(facts.get("allowed_ip", ())),
         endpoint=facts.get("endpoint", [None])[-1],
         last_handshake_s=number("last_handshake_time_sec") or None,
         received_bytes=number("rx_bytes"),
