@@ -119,7 +119,7 @@ class Client:
             await self.socket.send_frame(text, WSMsgType.TEXT)
         self.has_spoken = True
 
-    async def messages(self) -> AsyncIterator[WSMessage]:
+    async def messages(self, *, is_paced: bool = True) -> AsyncIterator[WSMessage]:
         """What the client says, at a bounded pace, until it or we close; pings are answered in between."""
         pace = _Pace()
         async for message in self.socket:
@@ -129,7 +129,7 @@ class Client:
             size_bytes = len(message.data) if isinstance(message.data, bytes | str) else 0
             if message.type in {WSMsgType.TEXT, WSMsgType.BINARY}:
                 yield message
-            if pause_s := pace.pause_s(size_bytes):
+            if is_paced and (pause_s := pace.pause_s(size_bytes)):
                 await asyncio.sleep(pause_s)
 
     async def close(self, code: WSCloseCode, reason: bytes, limit_s: float = CLOSE_LIMIT_S) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
@@ -46,7 +47,7 @@ def drops(daemon: Daemon) -> Path:
 
 
 async def test_echo_reaches_everybody(daemon: Daemon) -> None:
-    """What one client says comes back to all of them, with `Echo: ` before it; what they send as credential is taken."""
+    """What one client says comes back to all, with `Echo: ` before it; whatever they send as credential is taken."""
     async with (
         connect(daemon) as one,
         connect(daemon, "localhost", "/anything?token=abc") as two,
@@ -93,11 +94,11 @@ async def test_stop_says_going_away(daemon: Daemon) -> None:
         for _ in range(2_000):
             await client.send("x" * 100)
         stopping = asyncio.create_task(asyncio.to_thread(daemon.stop))
-        with pytest.raises(websockets.ConnectionClosed) as caught:
-            while True:
-                await asyncio.wait_for(client.recv(), WAIT_S)
-        assert caught.value.rcvd is not None
-        assert caught.value.rcvd.code == 1001
+        with contextlib.suppress(websockets.ConnectionClosed):
+            async with asyncio.timeout(WAIT_S):
+                while True:
+                    await client.recv()
+        assert client.close_code == 1001
         assert await stopping == 0
 
 
@@ -143,7 +144,7 @@ def test_taken_port_is_reported(daemons: StartDaemon, tmp_path: Path) -> None:
 
 async def test_beyond_loopback_a_credential_is_required(daemons: StartDaemon) -> None:
     """T28: bound beyond loopback nobody listens without a token, and its revocation closes within a second (T7)."""
-    daemon = daemons(env={"PIXLSRVE_COMPAT__WEBSOCKET_HOST": "0.0.0.0"}).start()
+    daemon = daemons(env={"PIXLSRVE_COMPAT__WEBSOCKET_HOST": "0.0.0.0"}).start()  # noqa: S104  # it is what the test is about
     for path, headers in (("/", {}), ("/?token=made-up", {}), ("/", {"Authorization": "Bearer made-up"})):
         with pytest.raises(websockets.InvalidStatus) as caught:
             await connect(daemon, path=path, additional_headers=headers)
