@@ -248,7 +248,7 @@ class HomeReach(msgspec.Struct, frozen=True, kw_only=True):
     outer_port: int | None = None
     """The port that it lets in; None for none."""
     trouble: str | None = None
-    """Why it lets none in: no_router, no_answer, refused."""
+    """Why it lets none in: no_router, no_answer, refused, no_outer (refused, and it names no address outside)."""
     detail: str = ""
     setting_addresses: list[str] | None = None
     """Where the name in the setting leads; None when it was not looked up."""

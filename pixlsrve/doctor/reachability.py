@@ -209,6 +209,17 @@ def _trouble(facts: HomeReach) -> Verdict:
             message=f"No: this computer knows no router on the LAN that leads outside.{ipv6}",
             remedy="Look whether it is connected, and has a default route.",
         )
+    if facts.outer_address is not None and not _is_public(facts.outer_address):
+        return _behind(facts)
+    if facts.trouble == "no_outer":
+        return Verdict(
+            answer="no",
+            cause="behind_nat",
+            message=f"No: the router {facts.router} lets nothing in and names no public address of its own: "
+            "the provider shares one among customers (carrier NAT), or there is a second router before it.",
+            remedy="Ask the provider for a public IPv4 address, or set a second router to bridge mode."
+            + _by_ipv6(facts),
+        )
     if facts.trouble == "refused":
         return Verdict(
             answer="no",
@@ -242,12 +253,7 @@ def _behind(facts: HomeReach) -> Verdict:
             message=f"No: the router {facts.router} has no address outside; its connection seems to be down.",
             remedy="Look at the router; this mends itself when the connection is back.",
         )
-    ipv6 = (
-        f" Or use IPv6: allow UDP port {facts.port} to {facts.own_ipv6} in the router's firewall, and set "
-        f'wireguard.endpoint = "[{facts.own_ipv6}]:{facts.port}".'
-        if facts.own_ipv6
-        else ""
-    )
+    ipv6 = _by_ipv6(facts)
     if _version(outer) == 4 and ipaddress.ip_address(outer) in _CARRIER:
         return Verdict(
             answer="no",
@@ -260,8 +266,18 @@ def _behind(facts: HomeReach) -> Verdict:
         answer="no",
         cause="double_nat",
         message=f"No: the router is behind another one; its address outside is {outer}, a private one.",
-        remedy=f"Set the outer device to bridge mode; or forward UDP port {facts.outer_port} of it to {outer}, "
-        f"and set wireguard.endpoint to your home's name.{ipv6}",
+        remedy="Set the outer device to bridge mode; or forward "
+        f"UDP port {facts.outer_port or facts.port} of it to {outer}, and set wireguard.endpoint to your home's name.{ipv6}",
+    )
+
+
+def _by_ipv6(facts: HomeReach) -> str:
+    """The other way, where there is one."""
+    if not facts.own_ipv6:
+        return ""
+    return (
+        f" Or use IPv6: allow UDP port {facts.port} to {facts.own_ipv6} in the router's firewall, and set "
+        f'wireguard.endpoint = "[{facts.own_ipv6}]:{facts.port}".'
     )
 
 

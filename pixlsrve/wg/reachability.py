@@ -116,6 +116,7 @@ class Reachability:
         mapping = MappingState() if self._mapping is None else self._mapping.state
         endpoint = self.endpoint()
         mapped = mapping.mapping
+        outer = mapping.outer if mapped is None else mapped.outer
         ipv6 = global_ipv6()
         seen_us, where = self._seen
         return HomeReach(
@@ -130,7 +131,7 @@ class Reachability:
             is_settled=mapping.is_settled,
             router=None if mapping.router is None else str(mapping.router),
             protocol=mapping.protocol,
-            outer_address=None if mapped is None or mapped.outer is None else str(mapped.outer),
+            outer_address=None if outer is None else str(outer),
             outer_port=None if mapped is None else mapped.port,
             trouble=mapping.trouble,
             detail=mapping.detail,

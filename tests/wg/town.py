@@ -101,13 +101,15 @@ class Router:
         """miniupnpd, answering; `settings` are those of its file."""
         self._started += 1
         file = self._inside.folder / f"{self.namespace}-{self._started}.conf"
-        lines = [f"{key}={value}" for key, value in {**_MINIUPNPD, **settings}.items()]
+        deny = [f"deny {settings.pop('deny')}"] if "deny" in settings else []
+        lines = [f"{key}={value}" for key, value in {**_MINIUPNPD, **settings}.items()] + deny
         file.write_text("\n".join([*lines, "allow 1024-65535 0.0.0.0/0 1024-65535", ""]))
         pid = file.with_suffix(".pid")
         self._process = self._inside.start(
             self.namespace, "stdbuf", "-oL", "-eL", "miniupnpd", "-d", "-f", str(file), "-P", str(pid)
         )
-        Lines(self._process.stdout).wait(lambda line: "HTTP listening on port" in line)
+        ready = "NAT-PMP" if settings.get("enable_upnp") == "no" else "HTTP listening on port"
+        Lines(self._process.stdout).wait(lambda line: ready in line and "istening" in line)
 
     def restart(self, **settings: str) -> None:
         """The router's program ends, and its mappings with it; then it is there again."""
@@ -141,8 +143,8 @@ class Router:
 
     def move_to(self, old: str, new: str) -> None:
         """Another outer address."""
-        self._inside.ip(self.namespace, "addr", "add", new, "dev", "out0")
         self._inside.ip(self.namespace, "addr", "del", old, "dev", "out0")
+        self._inside.ip(self.namespace, "addr", "add", new, "dev", "out0")
 
 
 class Asking:

@@ -137,7 +137,7 @@ class Igd:
     async def keep(self, mapping: Mapping) -> Mapping:
         """Look whether it is there; add it again when it is gone or half of its lease is over."""
         if await self._holder(mapping.port) == self._ours and (not mapping.lease_s or time.monotonic() < self._due_s):
-            outer = await self._outer()
+            outer = await self.outer()
             return Mapping(outer=outer, port=mapping.port, lease_s=mapping.lease_s)
         if await self._holder(mapping.port) in (None, self._ours) and await self._add(mapping.port):
             return await self._made(mapping.port)
@@ -154,7 +154,7 @@ class Igd:
 
     async def _made(self, port: int) -> Mapping:
         self._due_s = time.monotonic() + self._lease_s / 2
-        return Mapping(outer=await self._outer(), port=port, lease_s=self._lease_s)
+        return Mapping(outer=await self.outer(), port=port, lease_s=self._lease_s)
 
     async def _find(self) -> None:
         """Find the service that maps ports. Raises NoAnswer."""
@@ -210,8 +210,8 @@ class Igd:
             return True
         return False
 
-    async def _outer(self) -> Address | None:
-        """The router's outer address."""
+    async def outer(self) -> Address | None:
+        """The router's outer address; None when it names none."""
         try:
             found = await self._call("GetExternalIPAddress")
             address = ipaddress.ip_address(str(found.get("NewExternalIPAddress")))

@@ -32,7 +32,8 @@ OTHER_PORTS = 8
 _FIRST_DYNAMIC, _DYNAMIC = 49_152, 16_384
 """RFC 6335 §6: ports that nobody is assigned."""
 
-Trouble = Literal["no_router", "no_answer", "refused"]
+Trouble = Literal["no_router", "no_answer", "refused", "no_outer"]
+"""no_outer: it refuses, and names no address outside."""
 
 
 class MappingState(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +46,8 @@ class MappingState(msgspec.Struct, frozen=True, kw_only=True):
     mapping: Mapping | None = None
     trouble: Trouble | None = None
     """Why there is no mapping."""
+    outer: Address | None = None
+    """The address outside of a router that refuses, as far as it names one."""
     detail: str = ""
     """The router's reason in words, for `refused`."""
 
@@ -125,7 +128,7 @@ class PortMapping:
 
     async def _map(self, gateway: Gateway, outbound: Outbound) -> None:
         """Ask the router in every way it may know, until one works."""
-        refusal = ""
+        refusal, refusing = "", []
         for mapper in await self._mappers(gateway, outbound):
             try:
                 mapping = await mapper.make()
@@ -134,13 +137,14 @@ class PortMapping:
                 continue
             except Refusal as error:
                 refusal = refusal or str(error)
+                refusing.append(mapper)
                 continue
             self._mapper = mapper
             self._set(MappingState(is_settled=True, router=gateway.router, protocol=mapper.name, mapping=mapping))
             return
         self._mapper = None
-        trouble: Trouble = "refused" if refusal else "no_answer"
-        self._set(MappingState(is_settled=True, router=gateway.router, trouble=trouble, detail=refusal))
+        trouble, outer = await _why(refusing)
+        self._set(MappingState(is_settled=True, router=gateway.router, trouble=trouble, outer=outer, detail=refusal))
 
     async def _mappers(self, gateway: Gateway, outbound: Outbound) -> list[Mapper]:
         """What worked last first, then the cheapest."""
@@ -187,6 +191,22 @@ class PortMapping:
                 detail=state.detail,
             )
         self.on_change()
+
+
+async def _why(refusing: list[Mapper]) -> tuple[Trouble, Address | None]:
+    """What to make of refusals: routers that are not on the internet themselves refuse without saying so."""
+    if not refusing:
+        return "no_answer", None
+    is_hidden = False
+    for mapper in refusing:
+        try:
+            outer = await mapper.outer()
+        except (NoAnswer, Refusal):
+            continue
+        if outer is not None:
+            return "refused", outer
+        is_hidden = True
+    return ("no_outer" if is_hidden else "refused"), None
 
 
 def _load_igd() -> type[Igd]:

@@ -138,6 +138,10 @@ class Pcp:
         """Asking again renews, and puts back what a restarted router has forgotten."""
         return await self._ask(mapping.port, self._wish.lease_s)
 
+    async def outer(self) -> Address | None:
+        """Only a mapping tells it (RFC 6887 §11.4)."""
+        raise NoAnswer("PCP has no such question")
+
     async def end(self, mapping: Mapping) -> None:
         """A lease of 0 takes it back (RFC 6887 §15.1)."""
         await self._ask(mapping.port, 0)
@@ -166,6 +170,14 @@ class NatPmp:
     async def keep(self, mapping: Mapping) -> Mapping:
         """Asking again renews, and puts back what a restarted router has forgotten."""
         return await self._ask(mapping.port)
+
+    async def outer(self) -> Address | None:
+        """The address by a question of its own (RFC 6886 §3.2); a router that has none refuses it."""
+        try:
+            found = await exchange(self._gateway, bytes([_NATPMP, 0]), parse_natpmp_address)
+        except Refusal:
+            return None
+        return None if found.is_unspecified else found
 
     async def end(self, mapping: Mapping) -> None:
         """Outer port and lease of 0 take it back."""

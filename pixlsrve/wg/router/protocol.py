@@ -52,5 +52,8 @@ class Mapper(Protocol):
     async def keep(self, mapping: Mapping) -> Mapping:
         """See that it is still there, renewing what is due or putting back what was lost."""
 
+    async def outer(self) -> Address | None:
+        """The router's address outside, for one that refuses; None when it names none."""
+
     async def end(self, mapping: Mapping) -> None:
         """Take it back."""
