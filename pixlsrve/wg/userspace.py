@@ -168,7 +168,11 @@ class UserspaceBackend:
             device = uapi.parse(await uapi.exchange(path, uapi.GET))
         except (OSError, ValueError):
             device = None
-        if device is not None and device.private_key == settings.private_key:
+        if device is not None and device.private_key != settings.private_key:
+            if name == settings.name:
+                raise _not_ours(name)
+            return
+        if device is not None:
             log.info("a tunnel of an earlier life is replaced", interface=name)
             path.unlink(missing_ok=True)  # wireguard-go ends when its socket goes
         for _ in range(int(STALE_LIMIT_S / _LOOK_S)):
@@ -176,11 +180,7 @@ class UserspaceBackend:
                 _forget(path)
                 return
             await asyncio.sleep(_LOOK_S)
-        raise TunnelUnavailable(
-            f"The network interface {name} exists already and is not this daemon's.",
-            f"Remove it with `ip link delete {name}`, or set wireguard.interface to another name.",
-            reason="interface_taken",
-        )
+        raise _not_ours(name)
 
     async def _device(self) -> uapi.Device:
         try:
@@ -238,6 +238,15 @@ def port_taken(port: int) -> TunnelUnavailable:
         f"The UDP port {port} is taken by another program.",
         "`ss -lunp` shows which one: end it, or set wireguard.port to another port.",
         reason="port_taken",
+    )
+
+
+def _not_ours(name: str) -> TunnelUnavailable:
+    """The error for an interface of our name that another program has."""
+    return TunnelUnavailable(
+        f"The network interface {name} exists already and is not this daemon's.",
+        f"Remove it with `ip link delete {name}`, or set wireguard.interface to another name.",
+        reason="interface_taken",
     )
 
 

@@ -36,7 +36,7 @@ def test_daemon_is_found(lan: Lan, tmp_path: Path) -> None:
     witness = lan.avahi(eyes)
     data = tmp_path / "data"
     env = {"PIXLSRVE_MDNS__NAME": "Grandma's attic", "HOME": str(tmp_path), "PIXLSRVE_INDEX__WORKERS": "1"}
-    daemon = lan.start(host, *PIXLSRVE, "serve", "--data-dir", str(data), "--port", "0", env=env)
+    daemon = lan.start(host, *PIXLSRVE, "serve", "--data-dir", str(data), "--port", "0", "--no-vpn", env=env)
     Lines(daemon.stdout).wait(lambda line: line.startswith("listening on "))
     (row, *_) = witness.ask_until(lambda rows: bool(rows))
     facts = dict(part.split("=", 1) for part in row[TEXT].strip('"').split('" "'))
@@ -65,7 +65,7 @@ def test_switched_off(lan: Lan, tmp_path: Path) -> None:
     """With --no-mdns nothing is announced, and status says so."""
     host = lan.host("host", "192.0.2.10/24")
     data = tmp_path / "data"
-    options = ("--data-dir", str(data), "--port", "0", "--no-mdns", "--no-tls")
+    options = ("--data-dir", str(data), "--port", "0", "--no-mdns", "--no-vpn", "--no-tls")
     daemon = lan.start(host, *PIXLSRVE, "serve", *options, env={"HOME": str(tmp_path)})
     Lines(daemon.stdout).wait(lambda line: line.startswith("listening on "))
     assert _status(host, data)["mdns"] == {"enabled": False, "reason": "switched off"}
@@ -76,7 +76,7 @@ def test_no_network(lan: Lan, tmp_path: Path) -> None:
     """A daemon without any network starts, and says that it announces nothing."""
     host = lan.host("host")
     data = tmp_path / "data"
-    options = ("--data-dir", str(data), "--port", "0", "--no-tls")
+    options = ("--data-dir", str(data), "--port", "0", "--no-vpn", "--no-tls")
     daemon = lan.start(host, *PIXLSRVE, "serve", *options, env={"HOME": str(tmp_path)})
     Lines(daemon.stdout).wait(lambda line: line.startswith("listening on "))
     assert _status(host, data)["mdns"] == {"enabled": False, "reason": "no network"}
