@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon import Daemon, StartDaemon
+from tests.daemon import Daemon, StartDaemon, daemons
 from tests.devices.kit import AgentProcess, Lines, pair_code
 
+__all__ = ["daemons"]
 THIRD_PARTY = Path(__file__).with_name("third_party.py")
 StartAgent = Callable[..., AgentProcess]
 StartThirdParty = Callable[..., int]

@@ -20,6 +20,10 @@ from tests.auth.kit import KEY, Kit, open_kit
 from tests.daemon import free_port
 
 SILENCE_S = 0.5
+LINK_LOCAL = ("169.254.1.1", "fe80::1", "fe80::1%eth0", "224.0.0.1", "ff02::1", "255.255.255.255")
+ELSEWHERE = ("0.0.0.0", "::", "127.0.0.1", "::1", "::ffff:127.0.0.1", "[::1]", "8.8.8.8")  # noqa: S104  # refused
+UNREADABLE = ("2130706433", "0x7f000001", "127.1", "a/b", "a@b", "host:80", "-", "", "a b")
+NEVER_CALLED = (*LINK_LOCAL, *ELSEWHERE, *UNREADABLE)
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -216,13 +220,7 @@ async def test_moved_device(parts: tuple[Kit, DeviceServices, Device]) -> None:
     assert (row.code, row.message) == (200, None)
 
 
-@pytest.mark.parametrize(
-    "address",
-    (
-        "169.254.1.1 fe80::1 fe80::1%eth0 224.0.0.1 ff02::1 0.0.0.0 :: 127.0.0.1 ::1 8.8.8.8 255.255.255.255"
-        " ::ffff:127.0.0.1 2130706433 0x7f000001 127.1 a/b a@b host:80 [::1] -"
-    ).split(" "),
-)
+@pytest.mark.parametrize("address", NEVER_CALLED)
 async def test_addresses_never_called(parts: tuple[Kit, DeviceServices, Device], address: str) -> None:
     """T24: link-local, multicast, foreign and unreadable addresses are refused; loopback to who is elsewhere."""
     _, services, device = parts

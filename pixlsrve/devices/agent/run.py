@@ -105,6 +105,7 @@ class Agent:
         self._walk_now = asyncio.Event()
         self._told: dict[bytes, tuple[int, int, int]] = {}
         self._is_reachable: bool | None = None
+        self._is_registered = asyncio.Event()
 
     async def run(self) -> None:
         """Work until told to stop. Raises StartError, NotWelcome."""
@@ -174,6 +175,7 @@ class Agent:
 
     async def _follow(self) -> None:
         """Tell the host of files: of all at the start, later of those that changed; and hash what has no hash yet."""
+        await self._is_registered.wait()
         while True:
             self._walk_now.clear()
             pause_s = WALK_S
@@ -254,6 +256,7 @@ class Agent:
         if self._is_reachable is False:
             self._walk_now.set()
         self._is_reachable = True
+        self._is_registered.set()
 
 
 def _bind(port: int) -> socket.socket:

@@ -46,7 +46,7 @@ class MiniServer:
         """The routes."""
         app = web.Application(client_max_size=64 * 1024, middlewares=[self._guard])
         app.router.add_get("/manifest", self._manifest)
-        app.router.add_get(_TRANSFER + "{path:.*}", self._transfer)
+        app.router.add_get(_TRANSFER + r"{path:[\s\S]*}", self._transfer)
         return app
 
     @web.middleware
