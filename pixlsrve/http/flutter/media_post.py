@@ -45,8 +45,10 @@ async def post_media(request: web.Request) -> web.Response:
     """POST /media_post/: a file as a form's part `file`, with parameters beside it."""
     sender, uploads = sender_of(request), request.app[UPLOADS]
 
-    async def begin(name: str, size: int | None) -> Receiving:
-        return await uploads.begin(sender.owner, name=name, size=size, viewer=sender.viewer, folder=STORE)
+    async def begin(name: str, size: int | None, at_most: int | None) -> Receiving:
+        return await uploads.begin(
+            sender.owner, name=name, size=size, at_most=at_most, viewer=sender.viewer, folder=STORE
+        )
 
     form = await receive(request, begin, is_form_needed=True)
     try:

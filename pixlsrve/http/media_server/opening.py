@@ -1,4 +1,4 @@
-"""Opening the content-addressed door to loopback and the LAN, where compat.open_media_api says so (DESIGN section 3)."""
+"""The content-addressed door opened to loopback and the LAN, where compat.open_media_api says so (DESIGN 3)."""
 
 from __future__ import annotations
 

@@ -31,8 +31,10 @@ async def put_image(request: web.Request) -> web.Response:
         raise InvalidInput("Invalid file type; the name must end in png, jpg, jpeg or gif.", reason="type_not_allowed")
     sender, uploads = sender_of(request), request.app[UPLOADS]
 
-    async def begin(_: str, size: int | None) -> Receiving:
-        return await uploads.begin(sender.owner, name=name, size=size, viewer=sender.viewer, allowed=PICTURES)
+    async def begin(_: str, size: int | None, at_most: int | None) -> Receiving:
+        return await uploads.begin(
+            sender.owner, name=name, size=size, at_most=at_most, viewer=sender.viewer, allowed=PICTURES
+        )
 
     form = await receive(request, begin)
     try:

@@ -25,8 +25,11 @@ _PARTS_MAX = 64
 _FIELD_MAX_BYTES = 64 * 1024
 _PLAIN = frozenset({"", "7bit", "8bit", "binary"})
 
-Begin = Callable[[str, int | None], Awaitable[Receiving]]
-"""Begins an upload: what the form calls the file (empty without a form), and its size where that is known."""
+Begin = Callable[[str, int | None, int | None], Awaitable[Receiving]]
+"""Begins an upload: what the form calls the file (empty without a form), its size, and the most that it can be.
+
+Sizes are in bytes, None where they are not known.
+"""
 
 
 class Form(NamedTuple):
@@ -60,7 +63,7 @@ async def receive(request: web.Request, begin: Begin, *, is_form_needed: bool = 
         return await _receive_form(request, begin)
     if is_form_needed or not request.can_read_body:
         raise InvalidInput(NO_FILE, reason="no_file")
-    receiving = await begin("", request.content_length)
+    receiving = await begin("", request.content_length, None)
     try:
         while chunk := await request.content.readany():
             await receiving.write(chunk)
@@ -72,7 +75,7 @@ async def receive(request: web.Request, begin: Begin, *, is_form_needed: bool = 
 
 async def _receive_form(request: web.Request, begin: Begin) -> Form:
     """The file is the part called `file`, or the only one that is a file."""
-    reading = _Reading(begin)
+    reading = _Reading(begin, request.content_length)
     try:
         reader = await request.multipart()
         for _ in range(_PARTS_MAX):
@@ -101,10 +104,11 @@ async def _receive_form(request: web.Request, begin: Begin) -> Form:
 class _Reading:
     """A form while it is read."""
 
-    def __init__(self, begin: Begin) -> None:
+    def __init__(self, begin: Begin, at_most: int | None) -> None:
         self.receiving: Receiving | None = None
         self.fields: dict[str, str] = {}
         self._begin = begin
+        self._at_most = at_most
         self._is_named = False
 
     async def take(self, part: BodyPartReader) -> None:
@@ -128,7 +132,7 @@ class _Reading:
     async def _take_file(self, part: BodyPartReader) -> None:
         if part.filename == "":
             raise InvalidInput(NO_NAME, reason="no_file")
-        self.receiving = await self._begin(part.filename or "", None)
+        self.receiving = await self._begin(part.filename or "", None, self._at_most)
         while chunk := await part.read_chunk(_CHUNK_BYTES):
             await self.receiving.write(bytes(chunk))
 

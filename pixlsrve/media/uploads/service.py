@@ -121,8 +121,9 @@ class Uploads:
         allowed: Allowed = ANY_MEDIA,
         expected_sha256: bytes | None = None,
         folder: str | None = None,
+        at_most: int | None = None,
     ) -> Receiving:
-        """Begin to receive a file of `size` bytes (None: not known) that its sender calls `name`.
+        """Begin to receive a file of `size` bytes (None: unknown, but `at_most` so many) that its sender calls `name`.
 
         `owner` is the UUID of the device or account, `viewer` the roots that they may see; `folder` is relative to the
         storage directory. The caller ends it with `finish` or `abandon`. Raises InvalidInput (empty), StorageFull,
@@ -139,7 +140,7 @@ class Uploads:
         if size == 0:
             raise _empty()
         self.check_online()
-        claim = await self.room.claim(owner, size)
+        claim = await self.room.claim(owner, at_most if size is None else size)
         try:
             spool = await self.create_spool(str(uuid.uuid4()))
         except BaseException:
