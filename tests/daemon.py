@@ -22,8 +22,10 @@ from typing import IO, Any
 
 import pytest
 
-START_LIMIT_S = 60.0
-STOP_LIMIT_S = 60.0
+from tests.patience import PATIENCE
+
+START_LIMIT_S = 60.0 * PATIENCE
+STOP_LIMIT_S = 60.0 * PATIENCE
 COMMAND = [sys.executable, "-m", "pixlsrve"]
 PLACES = "PIXLSRVE_TEST_PLACES"
 """A folder where the file of place names is built already: an emulated processor needs minutes for it."""

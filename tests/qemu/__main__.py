@@ -29,7 +29,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cache", type=Path, default=Path(platformdirs.user_cache_dir("pixlsrve-tests")) / "qemu")
     parser.add_argument("--mirror", default="", help="the Debian mirror for debootstrap, when not its default")
-    parser.add_argument("--limit", type=float, default=900.0, help="seconds for the machine's whole life")
+    parser.add_argument("--limit", type=float, default=1_800.0, help="seconds for the machine's whole life")
     parser.add_argument("--figures", action="store_true", help="run benchmarks.kernel_peers instead of the tests")
     parser.add_argument("arguments", nargs="*", help=f"for pytest; {' '.join(TESTS)} without any")
     options = parser.parse_args()

@@ -60,7 +60,7 @@ def _qemu(root: Root, project: Path, console: Path) -> list[str]:
         "-nodefaults", "-display", "none", "-no-reboot",
         "-kernel", str(root.kernel), "-initrd", str(root.ramdisk), "-append", words,
         "-drive", f"file={root.image},if=virtio,format=raw,snapshot=on",
-        "-drive", f"file={project},if=virtio,format=raw,readonly=on",
+        "-drive", f"file={project},if=virtio,format=raw,cache=unsafe",
         "-serial", f"file:{console}", "-serial", "stdio", "-device", "virtio-rng-pci",
     ]  # fmt: skip
 
