@@ -65,6 +65,7 @@ from pixlsrve.media.conversions import Conversions
 from pixlsrve.media.places import Place, Places
 from pixlsrve.media.places.build import ensure_places
 from pixlsrve.media.png_thumbnails import PngThumbnails
+from pixlsrve.media.roots import Roots
 from pixlsrve.media.thumbnails import ThumbnailCache
 from pixlsrve.media.uploads.opening import open_uploads
 from pixlsrve.media.version import LibraryVersion
@@ -88,6 +89,7 @@ PLACES_RETRY_S = 3_600.0
 STORAGE_MODE = 0o750
 T = TypeVar("T")
 Report = Callable[[DatabaseDamaged], None]
+Seed = Callable[[Database, Roots], Awaitable[None]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,15 +102,21 @@ class Parts:
 
 @contextlib.asynccontextmanager
 async def running(
-    config: Config, prepared: recovery.Prepared, report: Report, *, ports: dict[str, int] | None = None
+    config: Config,
+    prepared: recovery.Prepared,
+    report: Report,
+    *,
+    ports: dict[str, int] | None = None,
+    seed: Seed | None = None,
 ) -> AsyncIterator[Parts]:
     """The application for the length of the block; it answers before the block begins.
 
     `report` is told when a database turns out to be damaged. `ports` are those of an earlier life, to be had again.
+    `seed` is awaited with the state and the roots before anything in them is looked at.
     Raises StartError, ConfigError, DatabaseDamaged.
     """
     async with AsyncExitStack() as stack:
-        yield await _Start(config, prepared, report, stack).run(ports or {})
+        yield await _Start(config, prepared, report, stack).run(ports or {}, seed)
 
 
 class _Start:
@@ -122,7 +130,7 @@ class _Start:
         self._failing: dict[str, str] = {}
         self._started_s = time.monotonic()
 
-    async def run(self, ports: dict[str, int]) -> Parts:
+    async def run(self, ports: dict[str, int], seed: Seed | None) -> Parts:
         """Databases, events, identity, library, indexing, HTTP, control socket, mDNS."""
         config = self._config
         self._state_db = await self._open(recovery.STATE, "FULL", readers=1, cache_kib=1_024)
@@ -132,6 +140,8 @@ class _Start:
         await self._start_identity()
         await asyncio.to_thread(_make_storage, config.storage_path)
         self._roots = await open_roots(self._state_db, self._index_db, config.photos, config.storage_dir)
+        if seed is not None:
+            await seed(self._state_db, self._roots)
         await self._start_library()
         server = await self._start_http(ports.get("http", config.http.port))
         parts = Parts(urls=[f"http://{server.url_host}:{server.bound_port}"], ports={"http": server.bound_port})

@@ -30,15 +30,15 @@ MENDS = 3
 MENDS_WITHIN_S = 3_600.0
 
 
-def run_daemon(config: Config) -> int:
-    """Serve until SIGTERM or SIGINT; 0. Raises StartError, ConfigError."""
+def run_daemon(config: Config, *, seed: app.Seed | None = None) -> int:
+    """Serve until SIGTERM or SIGINT; 0. `seed` is as for `app.running`. Raises StartError, ConfigError."""
     os.umask(instance.UMASK)
     instance.forbid_core_dumps()
     raise_descriptor_limit()
     logs.configure(config.log.level, config.log.format)
     instance.prepare_data_dir(config.data_path)
     with instance.locked(config.data_path), asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(Daemon(config).run())
+        runner.run(Daemon(config, seed).run())
     return 0
 
 
@@ -54,8 +54,9 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 class Daemon:
     """One process' worth of service; a database found damaged ends one life of the application and begins another."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, seed: app.Seed | None = None) -> None:
         self._config = config
+        self._seed = seed
         self._stop = asyncio.Event()
         self._damaged: DatabaseDamaged | None = None
         self._mended_at_s: deque[float] = deque(maxlen=MENDS)
@@ -87,7 +88,7 @@ class Daemon:
             told.set()
 
         try:
-            async with app.running(self._config, prepared, report, ports=self._ports) as parts:
+            async with app.running(self._config, prepared, report, ports=self._ports, seed=self._seed) as parts:
                 is_up = True
                 prepared.keep()
                 self._announce(parts)

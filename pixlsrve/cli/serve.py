@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from pathlib import Path
 from typing import Any
 
 import click
+import platformdirs
 
 from pixlsrve.config import load
 
@@ -27,7 +30,8 @@ from pixlsrve.config import load
 @click.option("--no-mdns", is_flag=True, help="Don't announce the service on the LAN.")
 @click.option("--no-vpn", is_flag=True, help="Don't run the WireGuard tunnel.")
 @click.option("--no-tls", is_flag=True, help="Don't serve HTTPS beside HTTP.")
-def serve(config_file: Path | None, **options: Any) -> int:
+@click.option("--demo", is_flag=True, help="Serve a small generated library, apart from your own, to look around.")
+def serve(config_file: Path | None, *, demo: bool, **options: Any) -> int:
     """Serve the photos until told to stop.
 
     Prints one line, `listening on http://ADDR:PORT`, as soon as it answers; everything else goes to standard error.
@@ -39,7 +43,26 @@ def serve(config_file: Path | None, **options: Any) -> int:
     """
     from pixlsrve.daemon import run_daemon
 
+    if demo:
+        return _serve_demo(config_file, options)
     return run_daemon(load(flags=_flags(options), file=config_file))
+
+
+def _serve_demo(config_file: Path | None, options: dict[str, Any]) -> int:
+    """Serve the demo from a data directory of its own, whatever the settings say of the real one."""
+    from pixlsrve.daemon import run_daemon
+    from pixlsrve.media import demo
+
+    if options["photos"]:
+        raise click.UsageError("--demo brings its own photos: leave out --photos, or --demo.")
+    named = options["data_dir"] or os.environ.get("PIXLSRVE_DATA_DIR")
+    data_dir = Path(named or platformdirs.user_data_dir("pixlsrve-demo", appauthor=False)).expanduser().absolute()
+    photos = demo.make(data_dir)
+    storage = options["storage_dir"] or str(data_dir / "storage")
+    flags = _flags({**options, "photos": [str(photos)], "data_dir": str(data_dir), "storage_dir": storage})
+    command = shlex.join(["pixlsrve", "pair", "--data-dir", str(data_dir)])
+    click.echo(f"The demo's library is in {photos}; let a phone or browser in with: {command}", err=True)
+    return run_daemon(load(flags=flags, file=config_file), seed=demo.give_ids)
 
 
 def _flags(options: dict[str, Any]) -> dict[str, Any]:
