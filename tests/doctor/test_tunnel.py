@@ -12,7 +12,7 @@ from pixlsrve.wg.checkup import faults
 def test_taken_port_is_found() -> None:
     """A UDP port that another program has is named, with the command that shows which one."""
     with socket.socket(type=socket.SOCK_DGRAM) as other:
-        other.bind(("0.0.0.0", 0))
+        other.bind(("", 0))
         port = other.getsockname()[1]
         findings = {finding.check: finding for finding in check_tunnel(faults(WireguardConfig(port=port)))}
     found = findings["tunnel_port_taken"]

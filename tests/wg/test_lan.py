@@ -34,7 +34,7 @@ def adapters(monkeypatch: pytest.MonkeyPatch) -> list[_Adapter]:
         _Adapter("docker0", [_Ip("172.17.0.1", 16)]),
         _Adapter("pixlsrve0", [_Ip("10.100.0.1", 24)]),
     ]
-    monkeypatch.setattr(lan.ifaddr, "get_adapters", lambda: found)
+    monkeypatch.setattr("ifaddr.get_adapters", lambda: found)
     return found
 
 
