@@ -80,7 +80,7 @@ class Lan:
     def __init__(self, folder: Path) -> None:
         Lan._count += 1
         self.folder = folder
-        self._prefix = f"px{os.getpid() % 10_000}{chr(96 + Lan._count % 26)}"
+        self._prefix = f"px{os.getpid() % 10_000}{chr(97 + Lan._count % 26)}"
         self._stack = contextlib.ExitStack()
         self._plugs = 0
         self.switch = self._namespace("sw")
