@@ -41,7 +41,10 @@ def command() -> list[str]:
 
 def environment() -> dict[str, str]:
     """Nothing of the daemon's environment but what finds libraries and the time zone."""
-    kept = {name: value for name in ("TZ", "TZDIR", "PYTHONTZPATH", "HOME") if (value := os.environ.get(name))}
+    names = ["TZ", "TZDIR", "PYTHONTZPATH", "HOME"]
+    if getattr(sys, "frozen", False):  # so that a program in one file is not unpacked once more for each worker
+        names += [name for name in os.environ if name.startswith("_PYI_")]
+    kept = {name: value for name in names if (value := os.environ.get(name))}
     source = str(Path(pixlsrve.__file__).parents[1])
     return kept | {
         "PATH": "/usr/bin:/bin",

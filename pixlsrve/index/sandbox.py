@@ -110,7 +110,9 @@ def _restrict_files() -> str:
     ruleset = _syscall(_LANDLOCK_CREATE, struct.pack("=Q", handled), 8, 0)
     try:
         for folder in _library_folders():
-            _allow_reading(ruleset, folder)
+            _allow_reading(ruleset, folder, _READ_FILE | _READ_DIR)
+        if getattr(sys, "frozen", False):  # the modules are in the program's own file, and some are imported late
+            _allow_reading(ruleset, sys.executable, _READ_FILE)
         _syscall(_LANDLOCK_RESTRICT, ruleset, 0)
     finally:
         os.close(ruleset)
@@ -124,10 +126,10 @@ def _library_folders() -> Iterable[str]:
     return sorted(folder for folder in own if folder and folder != "/" and Path(folder).is_dir())
 
 
-def _allow_reading(ruleset: int, folder: str) -> None:
-    handle = os.open(folder, os.O_PATH | os.O_CLOEXEC)
+def _allow_reading(ruleset: int, path: str, rights: int) -> None:
+    handle = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
-        _syscall(_LANDLOCK_ADD, ruleset, 1, struct.pack("=Qi", _READ_FILE | _READ_DIR, handle), 0)
+        _syscall(_LANDLOCK_ADD, ruleset, 1, struct.pack("=Qi", rights, handle), 0)
     finally:
         os.close(handle)
 
