@@ -95,7 +95,7 @@ async def _listen(pipe: Connection, port: int, path: str, token: str, count: int
     for start in range(0, count, AT_ONCE):
         await asyncio.gather(*(one(number) for number in range(start, min(start + AT_ONCE, count))))
     pipe.send(len(listeners))
-    while not pipe.poll():
+    while not pipe.poll():  # noqa: ASYNC110  # the word comes from another process
         await asyncio.sleep(0.05)
     pipe.recv()
     pipe.send((marks, sum(listener.is_lost for listener in listeners)))

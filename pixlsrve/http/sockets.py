@@ -87,6 +87,7 @@ class Client:
         # Pings are the crowd's: the framework's need two timers and a task for each client.
         self.socket = web.WebSocketResponse(
             autoping=False,
+            autoclose=False,
             compress=False,
             max_msg_size=max_bytes,
             timeout=CLOSE_LIMIT_S,
@@ -131,6 +132,9 @@ class Client:
                 yield message
             if is_paced and (pause_s := pace.pause_s(size_bytes)):
                 await asyncio.sleep(pause_s)
+        if self.socket.close_code == WSCloseCode.ABNORMAL_CLOSURE:
+            # A code that no peer may send (RFC 6455 §7.4.1), which the framework lets pass.
+            await self.close(WSCloseCode.PROTOCOL_ERROR, b"")
 
     async def close(self, code: WSCloseCode, reason: bytes, limit_s: float = CLOSE_LIMIT_S) -> None:
         """Say why and close; a client that doesn't answer in time is cut off."""

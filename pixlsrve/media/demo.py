@@ -23,6 +23,8 @@ from pixlsrve.media.roots import Roots
 from pixlsrve.store import identity
 from pixlsrve.store.database import Database
 
+ROOT = "Demo"
+"""The root's name, as clients see it."""
 MARK = ".pixlsrve-demo"
 """Tells the folder from one that somebody made himself; the walker passes over its name."""
 FIXED_ID = uuid.UUID("904cb473-5d17-4885-9363-46f466a7d140")
@@ -64,8 +66,9 @@ def make(data_dir: Path) -> Path:
     It lies beside the data directory: no photo folder may lie inside.
     """
     folder = data_dir.with_name(f"{data_dir.name}-photos")
-    if (folder / MARK).exists():
-        return folder
+    root = folder / ROOT
+    if (root / MARK).exists():
+        return root
     if (data_dir / "state.db").exists():
         raise StartError(
             f"{data_dir} holds a library of its own; name another data directory with --data-dir.",
@@ -81,16 +84,16 @@ def make(data_dir: Path) -> Path:
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(mode=0o700, parents=True)
         for name, content in _files():
-            path = unfinished / name
-            path.parent.mkdir(exist_ok=True)
+            path = unfinished / ROOT / name
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-        (unfinished / MARK).touch()
+        (unfinished / ROOT / MARK).touch()
         unfinished.rename(folder)
     except OSError as error:
         raise StartError(
             f"The demo's folder {folder} can't be made: {error.strerror}.", reason="demo_folder"
         ) from error
-    return folder
+    return root
 
 
 async def give_ids(state: Database, roots: Roots) -> None:
