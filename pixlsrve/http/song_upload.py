@@ -51,11 +51,12 @@ async def upload_song(request: web.Request) -> web.Response:
     target = await _target(request, request.match_info["device_id"], request.match_info["song_id"])
     if not _is_form(request):
         return await _receive(request, target, _body(request), request.content_length)
-    async for name, part in _parts(request):
+    reader = await _form(request)
+    async for name, part in _parts(reader):
         if part.filename is None and name != "file":
             await _read_field(part)
             continue
-        return await _receive(request, target, _chunks(part), None)
+        return await _receive(request, target, _file(reader, part), None)
     raise InvalidInput("The form has no file.", reason="no_file")
 
 
@@ -66,7 +67,8 @@ async def upload(request: web.Request) -> web.Response:
     if not _is_form(request):
         raise UnsupportedBody("The body must be a form: send `multipart/form-data`.")
     given = {name: request.query[name] for name in ("device_id", "song_id") if name in request.query}
-    async for name, part in _parts(request):
+    reader = await _form(request)
+    async for name, part in _parts(reader):
         if part.filename is None and name != "file":
             given[name] = await _read_field(part)
             continue
@@ -78,7 +80,7 @@ async def upload(request: web.Request) -> web.Response:
                 parameter=missing[0],
             )
         target = await _target(request, given["device_id"], given["song_id"])
-        return await _receive(request, target, _chunks(part), None)
+        return await _receive(request, target, _file(reader, part), None)
     raise InvalidInput("The form has no file.", reason="no_file")
 
 
@@ -176,19 +178,26 @@ async def _body(request: web.Request) -> AsyncIterator[bytes]:
         yield chunk
 
 
-async def _parts(request: web.Request) -> AsyncIterator[tuple[str, BodyPartReader]]:
+async def _form(request: web.Request) -> MultipartReader:
+    """Raises InvalidInput for what is no form."""
+    try:
+        return await request.multipart()
+    except (ValueError, AssertionError) as error:
+        raise _bad_form() from error
+
+
+async def _parts(reader: MultipartReader) -> AsyncIterator[tuple[str, BodyPartReader]]:
     """The parts of the form with their names. Raises InvalidInput for what is no form."""
     try:
-        reader = await request.multipart()
         for _ in range(FIELDS_MAX):
             part = await reader.next()
             if part is None:
                 return
             if isinstance(part, MultipartReader):
-                raise InvalidInput("A form holds no form.", reason="bad_form")
+                raise InvalidInput("A form holds no form.", reason="invalid_form")
             yield part.name or "", part
     except (ValueError, AssertionError) as error:
-        raise InvalidInput("The body is no form that can be read.", reason="bad_form") from error
+        raise _bad_form() from error
 
 
 async def _chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
@@ -197,7 +206,19 @@ async def _chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
         while chunk := await part.read_chunk(CHUNK_BYTES):
             yield chunk
     except (ValueError, AssertionError) as error:
-        raise InvalidInput("The body is no form that can be read.", reason="bad_form") from error
+        raise _bad_form() from error
+
+
+async def _file(reader: MultipartReader, part: BodyPartReader) -> AsyncIterator[bytes]:
+    """The file's bytes. Raises InvalidInput where the form ends without saying so: then the file may be cut short."""
+    async for chunk in _chunks(part):
+        yield chunk
+    async for _, further in _parts(reader):
+        await further.release()
+
+
+def _bad_form() -> InvalidInput:
+    return InvalidInput("The form is damaged.", reason="invalid_form")
 
 
 async def _read_field(part: BodyPartReader) -> str:
@@ -206,7 +227,7 @@ async def _read_field(part: BodyPartReader) -> str:
     async for chunk in _chunks(part):
         content += chunk
         if len(content) > FIELD_MAX_BYTES:
-            raise InvalidInput("A field of the form is too long.", reason="bad_form")
+            raise InvalidInput("A field of the form is too long.", reason="invalid_form")
     return content.decode("utf-8", "replace").strip()
 
 
