@@ -67,6 +67,10 @@ DECLARED: dict[Access, frozenset[str]] = {
     Access.LAN: frozenset(
         {
             "GET /api/v1/discovery/info",
+            "POST /api/device/{device_id}/songs/{song_id}/upload/",
+            "POST /api/device/{device_id}/songs/{song_id}/upload",
+            "POST /api/upload/",
+            "POST /api/upload",
             "GET /api/v1/discovery/mark",
         }
     ),
@@ -96,6 +100,19 @@ DECLARED: dict[Access, frozenset[str]] = {
             "POST /api/v1/vpn/status",
             "GET /api/v1/ws",
             "POST /api/v1/ws/ticket",
+            "GET /pisync/devices",
+            "GET /pisync/devices/logs",
+            "GET /pisync/devices/{id}",
+            "POST /pisync/devices/{id}/sync",
+            "POST /api/device/{device_id}/register/",
+            "POST /api/device/{device_id}/register",
+            "POST /api/device/{device_id}/songs/",
+            "POST /api/device/{device_id}/songs",
+            "GET /api/device/{device_id}/songs/",
+            "GET /api/device/{device_id}/songs",
+            "GET /api/device/{device_id}/songs/{song_id}/stream/",
+            "GET /api/device/{device_id}/songs/{song_id}/stream",
+            "GET /media/{kind}/{song_id}/{name}",
         }
     ),
     Access.ADMIN: frozenset(
