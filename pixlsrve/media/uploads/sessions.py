@@ -36,6 +36,8 @@ HASHES_KEPT = 512
 SWEEP_S = 600.0
 TAKE_OVER_S = 5.0
 """How long somebody who comes back waits for what is left of their broken connection to let go."""
+SILENCE_S = 0.25
+"""An older connection that brings nothing for so long is broken off; what it still brings is not sent twice."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -51,6 +53,8 @@ class _Holder:
 
     stop: Callable[[], None]
     """Has the request end soon: its sender has come back on another connection."""
+    received_bytes: int = 0
+    """How much has come through its hands."""
     released: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -125,12 +129,7 @@ class Sessions:
         await self.find(number, owner)
         holder = self._holders.get(number)
         if holder is not None:
-            holder.stop()
-            try:
-                async with asyncio.timeout(TAKE_OVER_S):
-                    await holder.released.wait()
-            except TimeoutError:
-                raise Locked("Another request is still writing to this upload.") from None
+            await _wait_for(holder)
         return await self.find(number, owner)
 
     async def open(
@@ -280,6 +279,7 @@ class Writing:
             return
         await self._claim.note_written(len(chunk))
         await self._spool.write(chunk)
+        self._holder.received_bytes += len(chunk)
         if not self._is_checked and self._spool.size_bytes - self._durable_bytes >= CHECKPOINT_BYTES:
             await self._save()
 
@@ -350,6 +350,20 @@ class Writing:
             if self._claim is not None:
                 self._claim.end()
             self._sessions.release(self._session.id, self._holder, hashed)
+
+
+async def _wait_for(holder: _Holder) -> None:
+    """Wait until a request has let go of an upload; one that brings nothing more is stopped. Raises Locked."""
+    seen_bytes = -1
+    for _ in range(round(TAKE_OVER_S / SILENCE_S)):
+        if holder.received_bytes == seen_bytes:
+            holder.stop()
+        seen_bytes = holder.received_bytes
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SILENCE_S):
+                await holder.released.wait()
+                return
+    raise Locked("Another request is still writing to this upload.")
 
 
 def outcome_of(session: Session) -> Outcome | None:
