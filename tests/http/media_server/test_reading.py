@@ -286,7 +286,7 @@ def _login(daemon: Daemon, name: str) -> str:
     body = json.dumps({"username": name, "password": f"{name}-password"})
     answer = curl(daemon, "/api/v1/auth/login", "-H", "Content-Type: application/json", "-d", body, token=None)
     assert answer.status == 200, answer.body
-    token: str = answer.json["token"]
+    token: str = answer.json["api_token"]
     return token
 
 
@@ -325,7 +325,7 @@ def test_storage_may_be_the_photo_folder(daemons: StartDaemon, tmp_path: Path) -
     daemon.wait_indexed()
     assert curl(daemon, f"/thumbnail/{sha(RED)}").status == 200
     assert (storage / ".thumbnails" / f"{sha(RED)}.png").exists()
-    upload = curl(daemon, "/image/new.jpg", "-T", str(_written(tmp_path / "new.jpg", DATED)))
+    upload = curl(daemon, "/image/new.jpg", "-H", "Expect:", "-T", str(_written(tmp_path / "new.jpg", DATED)))
     assert upload.status == 201, upload.body
     daemon.wait_indexed()
     listed = curl(daemon, "/list").json
