@@ -18,10 +18,11 @@ import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.harness import median, parser, report, rounded, rounds, scratch
+from benchmarks.harness import cpu_s, median, parser, report, rounded, rounds, scratch
 
 REPOSITORY = Path(__file__).parents[1]
 NETWORK = "127.44.7.0/24"
@@ -59,25 +60,25 @@ def questions(folder: Path) -> dict[str, Path]:
 
 
 @contextlib.contextmanager
-def program(*command: str) -> Iterator[None]:
-    """A program for the length of the block."""
+def program(*command: str) -> Iterator[int]:
+    """A program for the length of the block; its process id."""
     process = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        yield
+        yield process.pid
     finally:
         process.kill()
         process.wait()
 
 
-def dnsmasq(address: str, port: int, *options: str) -> contextlib.AbstractContextManager[None]:
+def dnsmasq(address: str, port: int, *options: str) -> contextlib.AbstractContextManager[int]:
     """A dnsmasq that knows what `options` say and nothing else."""
     fixed = ("--no-daemon", "--conf-file=/dev/null", "--bind-interfaces", "--no-resolv", "--no-hosts", "--user=root")
     return program("dnsmasq", *fixed, f"--listen-address={address}", f"--port={port}", *options)
 
 
 @contextlib.contextmanager
-def resolvers() -> Iterator[None]:
-    """Ours, theirs, and the one behind them, answering."""
+def resolvers() -> Iterator[dict[str, int]]:
+    """Ours, theirs, and the one behind them, answering; the process ids of the first two by their addresses."""
     upstream = f"{UPSTREAM}#{UPSTREAM_PORT}"
     kept = [f"--host-record=n{number}.kept.example,192.0.2.1,86400" for number in range(NAMES)]
     with contextlib.ExitStack() as stack:
@@ -86,11 +87,12 @@ def resolvers() -> Iterator[None]:
         )
         own = "--host-record=pixlsrve.home.arpa,10.100.0.1"
         theirs = (f"--server={upstream}", own, "--cache-size=5000", "--dns-forward-max=1000")
-        stack.enter_context(dnsmasq(THEIRS, PORT, *theirs))
-        stack.enter_context(program(sys.executable, "-c", SERVE, NETWORK, f"{UPSTREAM}:{UPSTREAM_PORT}", str(PORT)))
+        pids = {THEIRS: stack.enter_context(dnsmasq(THEIRS, PORT, *theirs))}
+        command = (sys.executable, "-c", SERVE, NETWORK, f"{UPSTREAM}:{UPSTREAM_PORT}", str(PORT))
+        pids[OURS] = stack.enter_context(program(*command))
         for address, port in ((UPSTREAM, UPSTREAM_PORT), (THEIRS, PORT), (OURS, PORT)):
             wait_for(address, port)
-        yield
+        yield pids
 
 
 def wait_for(address: str, port: int) -> None:
@@ -114,12 +116,22 @@ def dnsperf(server: str, file: Path, *options: str) -> str:
     return out
 
 
-def rate(server: str, file: Path, seconds: int) -> float:
-    """Answers per second with 100 questions on the way all the time."""
+class Pace(NamedTuple):
+    """Answers per second by the clock, and per second of the resolver's processor time."""
+
+    per_second: float
+    per_cpu_second: float
+
+
+def pace(server: str, pid: int, file: Path, seconds: int) -> Pace:
+    """With 100 questions on the way all the time."""
+    before_s = cpu_s(pid)
     out = dnsperf(server, file, "-l", str(seconds), "-c", "10", "-q", "100")
-    found = re.search(r"Queries per second:\s+([\d.]+)", out)
+    used_s = cpu_s(pid) - before_s
+    found, count = re.search(r"Queries per second:\s+([\d.]+)", out), re.search(r"Queries completed:\s+(\d+)", out)
     assert found, out
-    return float(found[1])
+    assert count, out
+    return Pace(float(found[1]), int(count[1]) / used_s)
 
 
 def p99_ms(server: str, file: Path, seconds: int) -> float:
@@ -130,18 +142,23 @@ def p99_ms(server: str, file: Path, seconds: int) -> float:
     return times[len(times) * 99 // 100] * 1_000
 
 
-def compare(file: Path, options_seconds: int, count: int) -> dict[str, object]:
+def compare(pids: dict[str, int], file: Path, seconds: int, count: int) -> dict[str, object]:
     """Both, in turn."""
     for server in (OURS, THEIRS):
         dnsperf(server, file, "-n", "1")
-    seconds = options_seconds
-    rates = rounds(count, ours=partial(rate, OURS, file, seconds), dnsmasq=partial(rate, THEIRS, file, seconds))
+    paces = rounds(
+        count,
+        ours=partial(pace, OURS, pids[OURS], file, seconds),
+        dnsmasq=partial(pace, THEIRS, pids[THEIRS], file, seconds),
+    )
     times = rounds(count, ours=partial(p99_ms, OURS, file, seconds), dnsmasq=partial(p99_ms, THEIRS, file, seconds))
+    pairs = list(zip(paces["ours"], paces["dnsmasq"], strict=True))
     return {
-        **{f"{name}_per_second": median(values, 0) for name, values in rates.items()},
+        **{f"{name}_per_second": median([each.per_second for each in found], 0) for name, found in paces.items()},
         **{f"{name}_p99_ms": median(values, 3) for name, values in times.items()},
-        "ratio": median([ours / theirs for ours, theirs in zip(rates["ours"], rates["dnsmasq"], strict=True)]),
-        "rounds": rounded(rates["ours"], 0),
+        "ratio": median([ours.per_second / theirs.per_second for ours, theirs in pairs]),
+        "ratio_by_processor_time": median([ours.per_cpu_second / theirs.per_cpu_second for ours, theirs in pairs]),
+        "rounds": rounded([each.per_second for each in paces["ours"]], 0),
     }
 
 
@@ -154,8 +171,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     missing = [name for name in ("dnsmasq", "dnsperf") if shutil.which(name) is None]
     if missing or os.geteuid() != 0:
         sys.exit(f"needs root and {', '.join(missing) or 'nothing more'}")
-    with scratch() as folder, resolvers():
-        found = {name: compare(file, given.seconds, given.rounds) for name, file in questions(folder).items()}
+    with scratch() as folder, resolvers() as pids:
+        found = {name: compare(pids, file, given.seconds, given.rounds) for name, file in questions(folder).items()}
     report(benchmark="dns", wanted_ratio=WANTED, steady_qps=STEADY_QPS, **found)
 
 

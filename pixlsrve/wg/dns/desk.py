@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections import Counter
 from collections.abc import Callable
 
 from pixlsrve.wg.dns import message
-from pixlsrve.wg.dns.message import Malformed, Query
+from pixlsrve.wg.dns.message import Answer, Malformed, Query
 from pixlsrve.wg.dns.resolver import Resolver
 
 PENDING_MAX = 512
@@ -51,23 +52,46 @@ class Desk:
             memo = query.rendered = (answer, age_s, rendered)
         return packet[:2] + memo[2]
 
-    def takes_more(self, client: str) -> bool:
-        """Whether this device may have one more question pending."""
-        return self._pending[client] < PENDING_PER_CLIENT and self._pending.total() < PENDING_MAX
+    def answer_soon(self, packet: bytes, query: Query, client: str, send: Callable[[bytes], None]) -> None:
+        """Ask others, and have the answer sent by `send` as a datagram; at once when there are too many questions."""
+        task = self._begin(query, client)
+        if task is None:
+            send(self._refusal(packet, query))
+            return
 
-    async def answer_later(self, packet: bytes, query: Query, client: str, *, is_udp: bool) -> bytes:
-        """The answer that others have to be asked for."""
-        self._pending[client] += 1
+        def finish(done: asyncio.Task[Answer]) -> None:
+            self._end(client)
+            if not done.cancelled():
+                send(self._rendered(packet, query, done.result(), query.udp_limit))
+
+        task.add_done_callback(finish)
+
+    async def answer_later(self, packet: bytes, query: Query, client: str) -> bytes:
+        """The answer that others have to be asked for; a refusal when there are too many questions."""
+        task = self._begin(query, client)
+        if task is None:
+            return self._refusal(packet, query)
         try:
-            answer = await self._resolver.fetch(query)
+            return self._rendered(packet, query, await asyncio.shield(task), message.TCP_BYTES)
         finally:
-            self._pending[client] -= 1
-            if not self._pending[client]:
-                del self._pending[client]
-        limit = query.udp_limit if is_udp else message.TCP_BYTES
-        return packet[:2] + message.render(query, answer, answer.records, limit)
+            self._end(client)
 
-    def refuse(self, packet: bytes, query: Query) -> bytes:
-        """That it can't be done just now."""
-        answer = message.Answer(rcode=message.SERVFAIL)
-        return packet[:2] + message.render(query, answer, b"", message.PLAIN_UDP_BYTES)
+    def _begin(self, query: Query, client: str) -> asyncio.Task[Answer] | None:
+        """Count the question and ask; None when the device, or all together, have too many pending."""
+        if self._pending[client] >= PENDING_PER_CLIENT or self._pending.total() >= PENDING_MAX:
+            return None
+        task = self._resolver.fetch(query)
+        if task is not None:
+            self._pending[client] += 1
+        return task
+
+    def _end(self, client: str) -> None:
+        self._pending[client] -= 1
+        if not self._pending[client]:
+            del self._pending[client]
+
+    def _refusal(self, packet: bytes, query: Query) -> bytes:
+        return self._rendered(packet, query, Answer(rcode=message.SERVFAIL), query.udp_limit)
+
+    def _rendered(self, packet: bytes, query: Query, answer: Answer, limit: int) -> bytes:
+        return packet[:2] + message.render(query, answer, answer.records, limit)

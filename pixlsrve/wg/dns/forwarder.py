@@ -110,8 +110,7 @@ async def _try(server: Server, query: Query, limit_s: float, *, has_edns: bool =
     id_ = secrets.randbits(16)
     packet = message.make_query(query, id_, has_edns=has_edns)
     try:
-        async with asyncio.timeout(limit_s):
-            found = await _over_udp(server, packet, id_, query)
+        found = await _over_udp(server, packet, id_, query, limit_s)
         if message.is_truncated(found):
             found = await _over_tcp(server, packet, id_, query)
         return message.read_answer(found, query, asyncio.get_running_loop().time())
@@ -121,20 +120,47 @@ async def _try(server: Server, query: Query, limit_s: float, *, has_edns: bool =
         raise NoAnswer from error
 
 
-async def _over_udp(server: Server, packet: bytes, id_: int, query: Query) -> bytes:
+async def _over_udp(server: Server, packet: bytes, id_: int, query: Query, limit_s: float) -> bytes:
     """The answer to one packet. The connected socket takes none from other addresses or for other ports.
 
-    Raises OSError, also when the server's computer says that nobody listens there.
+    Raises TimeoutError, and OSError also when the server's computer says that nobody listens there. By callbacks: a
+    time-out's context manager and the loop's own receiving take as long as all the rest.
     """
     loop = asyncio.get_running_loop()
+    answer: asyncio.Future[bytes] = loop.create_future()
+
+    def receive() -> None:
+        try:
+            found = asking.recv(_RECEIVED_BYTES_MAX)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            _settle(answer, error)
+            return
+        if message.is_answer_to(found, id_, query):
+            _settle(answer, found)
+
     with socket.socket(server.family, socket.SOCK_DGRAM) as asking:
         asking.setblocking(False)
         asking.connect(server.address())
         asking.send(packet)
-        while True:
-            found = await loop.sock_recv(asking, _RECEIVED_BYTES_MAX)
-            if message.is_answer_to(found, id_, query):
-                return found
+        loop.add_reader(asking, receive)
+        limit = loop.call_later(limit_s, _settle, answer, TimeoutError())
+        try:
+            return await answer
+        finally:
+            limit.cancel()
+            loop.remove_reader(asking)
+
+
+def _settle(answer: asyncio.Future[bytes], outcome: bytes | Exception) -> None:
+    """Give the outcome to who waits, unless there is one."""
+    if answer.done():
+        return
+    if isinstance(outcome, bytes):
+        answer.set_result(outcome)
+    else:
+        answer.set_exception(outcome)
 
 
 async def _over_tcp(server: Server, packet: bytes, id_: int, query: Query) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import ipaddress
 import socket
 import struct
@@ -50,14 +51,12 @@ class UdpListener:
         self._socket = bound
         self._desk = desk
         self._clients = clients
-        self._tasks: set[asyncio.Task[None]] = set()
         asyncio.get_running_loop().add_reader(bound.fileno(), self._receive)
 
-    async def close(self) -> None:
-        """Take no more, and give up what is pending."""
+    def close(self) -> None:
+        """Take no more; answers that are still found go nowhere."""
         asyncio.get_running_loop().remove_reader(self._socket.fileno())
         self._socket.close()
-        await _end(self._tasks)
 
     def _receive(self) -> None:
         for _ in range(BATCH):
@@ -71,17 +70,11 @@ class UdpListener:
     def _answer(self, packet: bytes, source: tuple[str, int]) -> None:
         answer = self._desk.answer_now(packet, is_udp=True)
         if isinstance(answer, Query):
-            if self._desk.takes_more(source[0]):
-                _start(self._tasks, self._answer_later(packet, answer, source))
-                return
-            answer = self._desk.refuse(packet, answer)
-        if answer is not None:
-            self._send(answer, source)
+            self._desk.answer_soon(packet, answer, source[0], functools.partial(self._send, source))
+        elif answer is not None:
+            self._send(source, answer)
 
-    async def _answer_later(self, packet: bytes, query: Query, source: tuple[str, int]) -> None:
-        self._send(await self._desk.answer_later(packet, query, source[0], is_udp=True), source)
-
-    def _send(self, answer: bytes, source: tuple[str, int]) -> None:
+    def _send(self, source: tuple[str, int], answer: bytes) -> None:
         with contextlib.suppress(OSError):
             self._socket.sendto(answer, source)
 
@@ -146,10 +139,7 @@ class TcpListener:
         try:
             answer = self._desk.answer_now(packet, is_udp=False)
             if isinstance(answer, Query):
-                if self._desk.takes_more(host):
-                    answer = await self._desk.answer_later(packet, answer, host, is_udp=False)
-                else:
-                    answer = self._desk.refuse(packet, answer)
+                answer = await self._desk.answer_later(packet, answer, host)
             if answer is None:
                 writer.transport.abort()
                 return

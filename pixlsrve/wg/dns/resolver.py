@@ -37,16 +37,17 @@ class Resolver:
             return Answer(rcode=message.REFUSED)
         return answer
 
-    async def fetch(self, query: Query) -> Answer:
-        """The answer of other resolvers; SERVFAIL when there is none."""
+    def fetch(self, query: Query) -> asyncio.Task[Answer] | None:
+        """What finds the answer of other resolvers (SERVFAIL when there is none); None when there are too many tasks.
+
+        Many may wait for it, so nobody but `close` may cancel it.
+        """
         task = self._asked.get(query.key)
-        if task is None:
-            if len(self._asked) >= ASKED_MAX:
-                return Answer(rcode=message.SERVFAIL)
+        if task is None and len(self._asked) < ASKED_MAX:
             task = asyncio.create_task(self._ask(query))
             self._asked[query.key] = task
             task.add_done_callback(lambda _: self._asked.pop(query.key, None))
-        return await asyncio.shield(task)
+        return task
 
     def forget(self) -> None:
         """Drop what was kept: the resolvers are others now, and may answer otherwise."""

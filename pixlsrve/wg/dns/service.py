@@ -140,7 +140,7 @@ class TunnelDns:
             yield resolver
         finally:
             self._resolver = None
-            await udp.close()
+            udp.close()
             await tcp.close()
             await resolver.close()
 
