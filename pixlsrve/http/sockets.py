@@ -211,13 +211,15 @@ class Crowd(Generic[ClientT]):
     async def keep_alive(self) -> None:
         """Ping all regularly, and close who has not made a sound for a whole pause, until cancelled."""
         while True:
-            await asyncio.sleep(self._ping_pause_s)
+            # Spread over the pause, so that ten thousand answers don't come at once.
+            rounds = len(self) // _AT_ONCE + 1
             for number, client in enumerate(self, 1):
                 if not client.has_spoken or not client.offer(_PING):
                     client.cut()
                 client.has_spoken = False
                 if number % _AT_ONCE == 0:
-                    await asyncio.sleep(0)
+                    await asyncio.sleep(self._ping_pause_s / rounds)
+            await asyncio.sleep(self._ping_pause_s / rounds)
 
     def end(self, clients: Iterable[ClientT], code: WSCloseCode, reason: bytes) -> None:
         """Close some, without waiting for it; they count no more."""
