@@ -25,7 +25,7 @@ LAYERS = (
     {"auth", "media", "wg", "mdns", "tls", "doctor"},
     {"store"},
     {"events", "services", "config", "instance", "logs", "notify", "outbound"},
-    {"model", "errors", "__init__"},
+    {"model", "errors", "version", "__init__"},
 )
 """Top may import below, never up; those on one line do not import each other."""
 AIOHTTP_WEB = ("http/", "devices/agent/")
