@@ -104,7 +104,8 @@ def _operation(route: Route, schemas: dict[int, Document]) -> Document:
 def _operation_id(route: Route) -> str:
     words = re.findall(r"\w+", _VARIABLE.sub(r"\1", route.path.removeprefix("/api/v1")))
     verb = "show" if route.content_type == "text/html" else route.method.lower()
-    return "_".join([verb, *words])
+    # The same address with a slash at its end is another operation.
+    return "_".join([verb, *words]) + ("_" if route.path.endswith("/") and words else "")
 
 
 def _tag(path: str) -> str:

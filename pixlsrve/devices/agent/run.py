@@ -211,6 +211,11 @@ class Agent:
             try:
                 async for _ in awatch(self._options.root, recursive=True, ignore_permission_denied=True):
                     self._walk_now.set()
+            except ExceptionGroup:
+                # The watcher ends at a changed name that is not UTF-8: look what it was, and watch on.
+                self._walk_now.set()
+                await asyncio.sleep(1.0)
+                continue
             except (OSError, RuntimeError) as error:
                 log.warning("the folder can't be watched", error=str(error))
             await asyncio.sleep(AGAIN_S)
