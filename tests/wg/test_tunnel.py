@@ -27,6 +27,15 @@ def home(tmp_path: Path) -> Iterator[Home]:
         yield made
 
 
+_SQUATTER = """
+import signal, socket
+with socket.socket(type=socket.SOCK_DGRAM) as taken:
+    taken.bind(("", 51820))
+    print("there", flush=True)
+    signal.pause()
+"""
+
+
 def _url(daemon: HomeDaemon) -> str:
     return f"http://10.100.0.1:{daemon.port}/healthz"
 
@@ -216,7 +225,7 @@ def test_retried_when_things_change(home: Home) -> None:
         home.host,
         sys.executable,
         "-c",
-        "import socket; s = socket.socket(type=socket.SOCK_DGRAM); s.bind(('', 51820)); print(1, flush=True); __import__('signal').pause()",
+        _SQUATTER,
     )
     assert squatter.stdout is not None
     squatter.stdout.readline()
