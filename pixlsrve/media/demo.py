@@ -72,12 +72,10 @@ def make(data_dir: Path) -> Path:
     if (data_dir / "state.db").exists():
         raise StartError(
             f"{data_dir} holds a library of its own; name another data directory with --data-dir.",
-            reason="demo_folder",
         )
     if folder.exists():
         raise StartError(
             f"{folder} is there and is no folder of --demo; name another data directory with --data-dir.",
-            reason="demo_folder",
         )
     unfinished = folder.with_name(folder.name + ".part")
     try:
