@@ -267,7 +267,8 @@ def _behind(facts: HomeReach) -> Verdict:
         cause="double_nat",
         message=f"No: the router is behind another one; its address outside is {outer}, a private one.",
         remedy="Set the outer device to bridge mode; or forward "
-        f"UDP port {facts.outer_port or facts.port} of it to {outer}, and set wireguard.endpoint to your home's name.{ipv6}",
+        f"UDP port {facts.outer_port or facts.port} of it to {outer}, and set wireguard.endpoint to your home's name."
+        f"{ipv6}",
     )
 
 

@@ -10,6 +10,8 @@ import asyncio
 import json
 import signal
 
+import uvloop
+
 from pixlsrve.wg.router.mapping import MappingState, PortMapping, make_wish
 
 
@@ -55,4 +57,5 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # as the daemon does
+        runner.run(main())

@@ -36,7 +36,8 @@ _DESCRIPTION_S = 20.0
 _CALL_S = 15.0
 _MOST_REQUESTS = 24
 """Of one discovery: a description, and one a service; real routers have fewer than ten."""
-_MOST_DATAGRAMS = 200
+_MOST_ANSWERS = 20
+"""That are looked at; a router sends a few."""
 _MOST_BYTES = 4_096
 _DESCRIPTION = "pixlsrve"
 _NO_SUCH_ENTRY, _CONFLICT, _SAME_PORTS, _ONLY_PERMANENT = 714, 718, 724, 725
@@ -81,36 +82,61 @@ async def search(gateway: Gateway) -> str:
     """
     if gateway.router.version != 4:
         raise NoAnswer("no IPv4 router")
-    loop = asyncio.get_running_loop()
+    answers = _Answers(gateway.router)
+    packet = build_ssdp_search_packet(_GROUP, 1, _WANTED)
     try:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-            asking.setblocking(False)
-            asking.bind((str(gateway.own), 0))
-            asking.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(str(gateway.own)))
-            asking.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 1)
-            packet = build_ssdp_search_packet(_GROUP, 1, _WANTED)
-            for target in ((str(gateway.router), _GROUP[1]), _GROUP):
-                with suppress(OSError):  # unreachable by one way is no reason not to try the other
-                    await loop.sock_sendto(asking, packet, target)
-            async with asyncio.timeout(_SEARCH_S):
-                return await _location(asking, gateway.router)
-    except (OSError, TimeoutError) as error:
-        raise NoAnswer("no answer") from error
+        transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+            lambda: answers, sock=_search_socket(str(gateway.own))
+        )
+    except OSError as error:
+        raise NoAnswer("no network") from error
+    try:
+        for target in ((str(gateway.router), _GROUP[1]), _GROUP):
+            transport.sendto(packet, target)
+        async with asyncio.timeout(_SEARCH_S):
+            return await answers.location
+    except TimeoutError as error:
+        raise NoAnswer("no answer that could be used") from error
+    finally:
+        transport.close()
 
 
-async def _location(asking: socket.socket, router: Address) -> str:
-    """The location in the router's answer; anything else, and anybody else, is passed over."""
-    loop = asyncio.get_running_loop()
-    for _ in range(_MOST_DATAGRAMS):
-        data, sender = await loop.sock_recvfrom(asking, _MOST_BYTES)
-        if sender[0] != str(router) or not is_valid_ssdp_packet(data):
-            continue
+def _search_socket(own: str) -> socket.socket:
+    """A socket whose packets stay on the LAN. Raises OSError."""
+    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        made.setblocking(False)
+        made.bind((own, 0))
+        made.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(own))
+        made.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 1)
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
+class _Answers(asyncio.DatagramProtocol):
+    """Waits for the location in the router's answer; anything else, and anybody else, is passed over."""
+
+    def __init__(self, router: Address) -> None:
+        self._router = router
+        self._left = _MOST_ANSWERS
+        self.location: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        """One packet, from whomever."""
+        if addr[0] != str(self._router) or len(data) > _MOST_BYTES or self._left <= 0 or self.location.done():
+            return
+        self._left -= 1
         with suppress(*_NONSENSE):
-            _, headers = decode_ssdp_packet(data, None, sender)
-            location = str(headers.get("location", ""))
-            if leads_to(location, router):
-                return location
-    raise NoAnswer("no answer that could be used")
+            if is_valid_ssdp_packet(data):
+                _, headers = decode_ssdp_packet(data, None, addr)
+                location = str(headers.get("location", ""))
+                if leads_to(location, self._router):
+                    self.location.set_result(location)
+
+    def error_received(self, exc: Exception) -> None:
+        """Unreachable by one way, which is no reason to give up the other."""
 
 
 class Igd:
