@@ -3,7 +3,7 @@
 A real daemon, a real avahi-daemon and somebody who means harm (tests/mdns/flood.py: noise, broken names, records to be
 kept for ever, questions that each want an answer, and in the second half somebody who claims our name) on one LAN of
 network namespaces. Needs root. CPU is the share of one core, memory the resident set; `idle` is the same daemon
-before the flood. Meanwhile dig looks for the service; in the end a new avahi-daemon, which has heard nothing before, does.
+before the flood. Meanwhile dig asks the host itself; in the end a new avahi-daemon asks, which has heard nothing before.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Samples:
 
 def is_found(namespace: str) -> bool:
     """Whether `dig`, which keeps no cache that a flood could fill, is told of the service within seconds."""
-    question = ("dig", "+short", "+time=3", "+tries=3", "-p", "5353", "@224.0.0.251", "_pixlsrve._tcp.local", "PTR")
+    question = ("dig", "+short", "+time=3", "+tries=3", "-p", "5353", "@192.0.2.10", "_pixlsrve._tcp.local", "PTR")
     command = ("ip", "netns", "exec", namespace, *question)
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     return any(line.startswith("attic") for line in done.stdout.splitlines())
