@@ -23,6 +23,7 @@ from pixlsrve.wg.process import PATH, find
 log = structlog.get_logger(__name__)
 
 _LIMIT_S = 10.0
+_TRIES = 3
 _FORWARDING = "net.inet.ip.forwarding"
 
 
@@ -123,11 +124,15 @@ class NfTables:
             return False
         if self._rules == rules:
             log.warning("somebody removed the rules that keep phones apart; they are put back")
-        code, words = await _nft(["-f", "-"], ruleset(rules))
-        listing = await _listing(rules.interface) if code == 0 else None
-        if listing is None:
+        text = ruleset(rules)
+        for _ in range(_TRIES):
+            code, words = await _nft(["-f", "-"], text)
+            listing = await _listing(rules.interface) if code == 0 else None
+            if listing is not None and _rule_count(listing) == _rule_count(text):
+                break  # else somebody has been at them since: that must not pass for what is to be in force
+        else:
             raise TunnelUnavailable(
-                f"The rules that keep phones out of the LAN can't be set: {words or 'they are not there afterwards'}.",
+                f"The rules that keep phones out of the LAN can't be set: {words or 'they do not stay'}.",
                 "Run `modprobe nf_tables` as root, and let the daemon have the right CAP_NET_ADMIN.",
                 reason="no_isolation",
             )
@@ -166,6 +171,11 @@ _NO_NFT: Why = (
     "The program nft, which keeps phones out of the LAN, is not installed.",
     "Run `apt-get install nftables` as root.",
 )
+
+
+def _rule_count(text: str) -> int:
+    """How many rules the text of a table has, ours or nft's: lines inside chains, but for the chains' own."""
+    return len(re.findall(r"^\t\t(?!type |\t)\S", text, re.M))
 
 
 async def _listing(interface: str) -> str | None:

@@ -124,5 +124,7 @@ def test_rules_are_taken_for_every_name(home: Home) -> None:
         file.write_text(ruleset(rules))
         assert inside(home.host, "nft", "-f", str(file)) == (0, "")
         assert inside(home.host, "nft", "-f", str(file)) == (0, ""), "a second time"
+        listing = inside(home.host, "nft", "list", "table", "inet", table_name(name))[1]
+        assert listing.count("\n\t\t") == ruleset(rules).count("\n\t\t"), "one line a rule"
         tables.add(table_name(name))
     assert len(tables) == 4
