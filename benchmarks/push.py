@@ -186,10 +186,11 @@ def main() -> None:
     options = parser(__doc__)
     options.add_argument("--clients", type=int, default=10_000)
     options.add_argument("--silent", type=int, default=1_000)
+    options.add_argument("--door", choices=["events", "broadcast"], help="which websocket; both unless given")
     given = options.parse_args()
     _raise_limit()
     found: dict[str, Any] = {}
-    for door in ("events", "broadcast"):
+    for door in [given.door] if given.door else ["events", "broadcast"]:
         with scratch() as folder:
             (folder / "photos").mkdir()
             with serving(folder / "data", folder / "photos", RATE_LIMITS__OTHER="off") as daemon:

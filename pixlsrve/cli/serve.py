@@ -41,10 +41,10 @@ def serve(config_file: Path | None, *, demo: bool, **options: Any) -> int:
     Example:
       pixlsrve serve --photos ~/Pictures --photos /mnt/old-disk/photos --port 8080
     """
-    from pixlsrve.daemon import run_daemon
-
     if demo:
         return _serve_demo(config_file, options)
+    from pixlsrve.daemon import run_daemon
+
     return run_daemon(load(flags=_flags(options), file=config_file))
 
 

@@ -88,9 +88,7 @@ def make(data_dir: Path) -> Path:
         (unfinished / ROOT / MARK).touch()
         unfinished.rename(folder)
     except OSError as error:
-        raise StartError(
-            f"The demo's folder {folder} can't be made: {error.strerror}.", reason="demo_folder"
-        ) from error
+        raise StartError(f"The demo's folder {folder} can't be made: {error.strerror}.") from error
     return root
 
 

@@ -27,7 +27,7 @@ def test_demo_shows_something_at_once(daemons: StartDaemon, tmp_path: Path) -> N
         "Lisbon": 6,
         "Zermatt": 6,
     }
-    _, found = daemon.get("/api/v1/search?q=kyoto%20april", token)
+    _, found = daemon.get("/api/v1/photos/search?q=kyoto%20april", token)
     assert found["results_count"] == 6
     _, listed = daemon.get("/api/v1/photos?kind=audio", token)
     sounds = {photo["filename"]: photo for photo in listed["photos"]}
