@@ -81,6 +81,12 @@ async def known_assets(index: Queries, sha256: bytes) -> list[Asset]:
     return await asset_rows(index, where, (sha256,))
 
 
+async def unhashed_assets(index: Queries, size_bytes: int) -> list[Asset]:
+    """The newest assets of this size whose content the index has not come to yet, at most 8."""
+    where = "a.size_bytes = ? AND a.sha256 IS NULL AND a.gone_us IS NULL AND a.missing_us IS NULL"
+    return await asset_rows(index, f"{where} ORDER BY a.id DESC LIMIT 8", (size_bytes,))
+
+
 async def add_session(tx: Transaction, session: Session) -> None:
     """A new resumable upload."""
     columns = "id, owner, name, metadata, size_bytes, offset_bytes, created_us, last_byte_us"

@@ -42,6 +42,7 @@ class Report:
     rounds: int = 0
     acknowledged: int = 0
     duplicates: int = 0
+    stored_twice: int = 0
     lost: int = 0
     half_written_visible: int = 0
     failed_retries: int = 0
@@ -234,11 +235,15 @@ class Campaign:
         known = {digest: photo for client in self._clients for digest, photo in client.acknowledged.items()}
         shown = self._listed(phone)
         for digest, photo_id in known.items():
-            is_there = digest in shown and (not photo_id or shown[digest] == photo_id)
+            is_there = digest in shown and (not photo_id or photo_id in shown[digest])
             self.report.lost += not is_there
-        for digest, photo_id in shown.items():
-            content = phone.original(photo_id)
-            self.report.half_written_visible += hashlib.sha256(content).hexdigest() != digest
+            if not is_there:
+                self.report.notes.append(f"lost: {digest} {photo_id}, shown: {shown.get(digest)}")
+        for digest, ids in shown.items():
+            self.report.stored_twice += len(ids) > 1
+            for photo_id in ids:
+                content = phone.original(photo_id)
+                self.report.half_written_visible += hashlib.sha256(content).hexdigest() != digest
         whole = digests_in(self.daemon)
         self.report.half_written_visible += len(shown.keys() - whole)
         self.report.acknowledged = len(known)
@@ -251,13 +256,14 @@ class Campaign:
         self.daemon.stop()
         self.report.left_over = len(self._orphans())
 
-    def _listed(self, phone: Phone) -> dict[str, str]:
-        """All photos: SHA-256 to id."""
-        found: dict[str, str] = {}
+    def _listed(self, phone: Phone) -> dict[str, set[str]]:
+        """All photos: SHA-256 to ids."""
+        found: dict[str, set[str]] = {}
         cursor = ""
         while True:
             answer = phone.ask("GET", f"/api/v1/photos?limit=500{cursor}").json
-            found |= {photo["sha256"]: photo["id"] for photo in answer["photos"]}
+            for photo in answer["photos"]:
+                found.setdefault(photo["sha256"], set()).add(photo["id"])
             if not answer["pagination"]["next_cursor"]:
                 return found
             cursor = f"&cursor={answer['pagination']['next_cursor']}"

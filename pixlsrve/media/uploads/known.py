@@ -32,9 +32,10 @@ class Known:
         """A copy that `owner` may count on, or None. What they sent themselves they may know, wherever it is."""
         records = await rows.with_content(self._state, sha256)
         own = {(record.root_id, record.path) for record in records if record.owner == owner}
-        places = [
-            (asset.original.root_id, asset.original.path) for asset in await rows.known_assets(self._index, sha256)
-        ]
+        found_assets = await rows.known_assets(self._index, sha256)
+        # What a crash kept from being recorded, and what a first indexing has not read yet, is known by its size alone.
+        found_assets += await rows.unhashed_assets(self._index, size_bytes)
+        places = [(asset.original.root_id, asset.original.path) for asset in found_assets]
         places += [(record.root_id, record.path) for record in records]
         for root_id, path in dict.fromkeys(places):
             if viewer is not None and root_id not in viewer and (root_id, path) not in own:

@@ -252,7 +252,8 @@ class Writing:
         self._holder = holder
         self._spool = spool
         self._claim = claim
-        self._durable_bytes = session.offset_bytes
+        self._durable_bytes = self._marked_bytes = session.offset_bytes
+        self._checkpoint: asyncio.Future[None] | None = None
         self._is_checked = False
         self._base_hash: Hash | None = None
         self._conclusion: asyncio.Future[Outcome] | None = None
@@ -280,8 +281,10 @@ class Writing:
         await self._claim.note_written(len(chunk))
         await self._spool.write(chunk)
         self._holder.received_bytes += len(chunk)
-        if not self._is_checked and self._spool.size_bytes - self._durable_bytes >= CHECKPOINT_BYTES:
-            await self._save()
+        if not self._is_checked and self._spool.size_bytes - self._marked_bytes >= CHECKPOINT_BYTES:
+            await self._settle()
+            self._marked_bytes = self._spool.size_bytes
+            self._checkpoint = asyncio.ensure_future(self._sync_behind(self._spool))
 
     async def flush(self) -> None:
         """Have every byte hashed."""
@@ -304,10 +307,31 @@ class Writing:
         if self._spool is not None and self._spool.size_bytes != self._durable_bytes:
             await self._save()
 
+    async def _sync_behind(self, spool: Spool) -> None:
+        """Make durable what has been written, while more arrives; then write down how far that is."""
+        size_bytes = await spool.sync_behind()
+        await self._sessions.note_offset(self._session.id, size_bytes)
+        self._durable_bytes = size_bytes
+
+    async def _settle(self) -> None:
+        """Wait for the checkpoint that is being made. Raises StorageFull, StorageError."""
+        checkpoint, self._checkpoint = self._checkpoint, None
+        if checkpoint is None:
+            return
+        try:
+            await asyncio.shield(checkpoint)
+        except StorageError:
+            await self._sessions.give_up(self._session.id)
+            raise
+        except asyncio.CancelledError:
+            self._checkpoint = checkpoint
+            raise
+
     async def _save(self) -> None:
         """Bytes first, then the offset."""
         if self._spool is None:
             return
+        await self._settle()
         size_bytes = self._spool.size_bytes
         try:
             await self._spool.sync()
@@ -338,6 +362,7 @@ class Writing:
             await asyncio.wait({self._conclusion})  # whoever waited for it may have gone
         try:
             if spool is not None and not spool.is_closed:
+                await self._settle()
                 if self._is_checked:
                     await self.reject()
                 await self.save()

@@ -54,6 +54,7 @@ class Spool:
         self._executor = executor
         self._fd = fd
         self._order = threading.Lock()
+        self._written_bytes = size_bytes
         self._pending: list[bytes] = []
         self._pending_bytes = 0
         self._job: asyncio.Future[None] | None = None
@@ -108,12 +109,22 @@ class Spool:
         await self.flush()
         await self._call(sync, self._fd)
 
+    async def sync_behind(self) -> int:
+        """Have what threads have written by now on the disk, while they write on; how many bytes that is.
+
+        Raises StorageFull, StorageError; the file is then not to be trusted. It must not be closed meanwhile.
+        """
+        written, loop = self._written_bytes, asyncio.get_running_loop()
+        with translated():
+            await asyncio.shield(loop.run_in_executor(self._executor, sync, self._fd))
+        return written
+
     async def cut(self, size_bytes: int, hash_: Hash | None) -> None:
         """Forget what came after `size_bytes`; `hash_` is of what stays. Raises StorageError."""
         await self._finish_job()
         self._pending, self._pending_bytes = [], 0
         await self._call(_cut, self._fd, size_bytes)
-        self.size_bytes, self.hash = size_bytes, hash_
+        self.size_bytes, self._written_bytes, self.hash = size_bytes, size_bytes, hash_
 
     async def digest(self) -> bytes:
         """SHA-256 of everything; reads the file where the hash was lost by a restart. Raises StorageError."""
@@ -164,6 +175,7 @@ class Spool:
             view = memoryview(block)
             while view:
                 view = view[os.write(fd, view) :]
+            self._written_bytes += len(block)
             if self.hash is not None:
                 self.hash.update(block)
             if self.extra_hash is not None:
