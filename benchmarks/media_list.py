@@ -27,21 +27,24 @@ from benchmarks.memory import Peak
 MOST_GROWTH_MB = 16.0
 LIMIT_S = 300.0
 READ_BYTES = 65_536
-REFERENCE = """
-import json, resource, sys, time
+REFERENCE = '''
+import json, sys, time
+from pathlib import Path
 import msgspec
 from pixlsrve.media.contents import Entry
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def resident_mb():
+    """Of this process, without what its parent had before (as ru_maxrss counts it)."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
+before = resident_mb()
 entries = {}
 started = time.perf_counter()
 with open(sys.argv[1], "rb") as file:
     for line in file:
         digest, entry = msgspec.json.decode(line, type=tuple[str, Entry])
         entries[digest] = entry
-size = len(msgspec.json.encode(entries))
-grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-print(json.dumps({"seconds": time.perf_counter() - started, "grown_mb": grown * 1024 / 1e6, "bytes": size}))
-"""
+whole = msgspec.json.encode(entries)
+print(json.dumps({"seconds": time.perf_counter() - started, "grown_mb": resident_mb() - before, "bytes": len(whole)}))
+'''
 
 
 def fetch(daemon: Daemon, token: str, target: Path | None = None) -> tuple[float, float]:
