@@ -76,8 +76,7 @@ def sync_once(source: Path, folder: Path) -> tuple[float, float]:
     """Seconds that the first and the second sync of a new pairing take."""
     folder.mkdir()
     (folder / "photos").mkdir()
-    limits = {"RATE_LIMITS__OTHER": "off"}
-    with serving(folder / "data", folder / "photos", **limits) as daemon:
+    with serving(folder / "data", folder / "photos", RATE_LIMITS__OTHER="off") as daemon:
         window = subprocess.run(
             [sys.executable, "-m", "pixlsrve", "pair", "--json", "--no-wait", "--data-dir", str(folder / "data")],
             capture_output=True,

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.daemon import Daemon, StartDaemon, daemons
-from tests.devices.kit import AgentProcess, Lines, pair_code
+from tests.devices.kit import AgentProcess, pair_code
+from tests.mdns.lan import Lines
 
 __all__ = ["daemons"]
 THIRD_PARTY = Path(__file__).with_name("third_party.py")
