@@ -79,6 +79,11 @@ class Transfer:
             self._tail_start = self.received_bytes
         self._tell()
 
+    def rest(self) -> None:
+        """All of it has been received; what takes time now is the host's own disk, and no silence of the device."""
+        if self.patience is not None and not self.patience[0].expired():
+            self.patience[0].reschedule(None)
+
     def end(self, upload: int, stored: Stored | None, refused: str | None = None) -> None:
         """The upload is over: stored, refused for a reason, or broken off where there is neither."""
         if upload != self.upload:

@@ -162,6 +162,8 @@ async def _take(
     if services.registry.is_gone(target.device):
         await receiving.abandon()
         raise NotPermitted("The device's access was withdrawn while the song arrived.", reason="not_your_device")
+    if target.transfer is not None:
+        target.transfer.rest()
     return await receiving.finish(also)
 
 
