@@ -155,7 +155,7 @@ async def test_beyond_loopback_a_credential_is_required(daemons: StartDaemon) ->
         connect(daemon, additional_headers={"Authorization": f"Bearer {token}"}) as two,
     ):
         await one.send("hello")
-        assert await next_text(two) == "Echo: hello"
+        assert [await next_text(client) for client in (one, two)] == ["Echo: hello"] * 2
         listed = await asyncio.to_thread(daemon.control, "GET", "/tokens")
         begun = asyncio.get_running_loop().time()
         await asyncio.to_thread(Control(daemon.data_dir).delete, f"/tokens/{listed['tokens'][0]['id']}")
