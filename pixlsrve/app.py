@@ -36,9 +36,10 @@ from pixlsrve.http.device_desk import DeviceDesk
 from pixlsrve.http.flutter import live
 from pixlsrve.http.flutter.drop import FOLDER as DROP_FOLDER
 from pixlsrve.http.flutter.drop import DropDirectory
+from pixlsrve.http.health_desk import HEALTH_DESK, HealthDesk
 from pixlsrve.http.https import Https
 from pixlsrve.http.identity import JoinLinks
-from pixlsrve.http.invitation_desk import InvitationDesk
+from pixlsrve.http.invitation_desk import INVITATIONS, InvitationDesk
 from pixlsrve.http.library import HostInfo
 from pixlsrve.http.limits import parse_networks
 from pixlsrve.http.media_server.reading import CONTENTS, is_media
@@ -74,6 +75,7 @@ from pixlsrve.services import Service
 from pixlsrve.services import running as running_service
 from pixlsrve.store import recovery, state, upkeep
 from pixlsrve.store.database import Database, DatabaseDamaged
+from pixlsrve.wg.backends import means
 from pixlsrve.wg.dns.service import TunnelDns
 from pixlsrve.wg.dns.zone import names_of
 from pixlsrve.wg.overview import Overview
@@ -201,7 +203,8 @@ class _Start:
         )
         overview = Overview(self._tunnel, config.wireguard.network)
         overview.outdated = self._tunnel.is_outdated
-        self._vpn = Tunnel(self._tunnel, config.wireguard, bus=self._bus)
+        self._means = means()
+        self._vpn = Tunnel(self._tunnel, config.wireguard, bus=self._bus, by=self._means)
         self._identity.revocation.on_change(self._vpn.refresh)
         overview.statistics = self._vpn.peer_states
         self._reachability.tunnel = self._vpn
@@ -306,6 +309,15 @@ class _Start:
         app[PNG_THUMBNAILS] = PngThumbnails(self._config.storage_path, self._thumbnails)
         app[CONTENTS] = Contents(self._index_db, self._roots, app[PNG_THUMBNAILS], is_media)
         app[DEVICES] = self._devices
+        app[HEALTH_DESK] = self._health = HealthDesk(
+            self._config, self._state_db, roots=self._roots, identity=self._identity, devices=self._devices
+        )
+        app[INVITATIONS] = self._invitations = InvitationDesk(
+            self._doors.invitations,
+            can_register=self._config.accounts.registration == "invite",
+            providers=self._doors.social.names,
+            public_url=self._config.http.public_url,
+        )
         app[library.WIREGUARD] = lambda: wireguard_status(self._vpn)
         app[keys.REGISTRY].register(TunnelFigures(self._vpn))
         app[library.HOST] = HostInfo(
@@ -332,7 +344,8 @@ class _Start:
     def _make_dns(self, tunnel: Tunnel) -> TunnelDns:
         """The tunnel's resolver, not yet running, which comes and goes with the tunnel."""
         names = [*names_of(socket.gethostname()), record.server_name(self._host_id)]
-        made = TunnelDns(self._config.dns, network=self._config.wireguard.network, names=names)
+        network, opening = self._config.wireguard.network, self._means.open_sockets
+        made = TunnelDns(self._config.dns, network=network, names=names, opening=opening)
         tunnel.on_up(made.on_up)
         tunnel.on_down(made.on_down)
         return made
@@ -395,21 +408,16 @@ class _Start:
             dns=self._dns,
             started_s=self._started_s,
         )
+        self._health.notices, self._health.verdict = controls.notices, reach_desk.verdict
         people = PeopleDesk(self._identity, self._roots, self._facts.overview)
         pairing = PairingDesk(self._identity, self._links)
         self._stack.push_async_callback(_limited, "pairing windows", pairing.close)
-        invitations = InvitationDesk(
-            self._doors.invitations,
-            can_register=self._config.accounts.registration == "invite",
-            providers=self._doors.social.names,
-            public_url=self._config.http.public_url,
-        )
         further = [
             *reach_desk.handlers(),
             *people.handlers(),
             *pairing.handlers(),
             *DeviceDesk(self._devices).handlers(),
-            *invitations.handlers(),
+            *self._invitations.handlers(),
         ]
         await self._stack.enter_async_context(ControlServer(bound, controls, further))
 

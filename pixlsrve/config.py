@@ -20,6 +20,8 @@ Rate = Annotated[str, Meta(pattern=r"^(off|[1-9][0-9]{0,8}/(second|minute|hour|d
 SERVICE_DATA_DIR = Path("/var/lib/pixlsrve")
 SERVICE_CONFIG = Path("/etc/pixlsrve/pixlsrve.toml")
 SETTINGS_FILE = "settings.toml"
+NO_SETTINGS = ("PIXLSRVE_TEST_", "PIXLSRVE_TUNNEL_SOCKET")
+"""Variables that are for the tests, and for the service's unit (`wg.helper`)."""
 
 
 class HttpConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -271,7 +273,7 @@ def _from_environment(env: Mapping[str, str]) -> dict[str, Any]:
     """The PIXLSRVE_… variables, nested; lists are separated by the path separator or commas."""
     result: dict[str, Any] = {}
     for name, value in env.items():
-        if not name.startswith("PIXLSRVE_") or name.startswith("PIXLSRVE_TEST_"):
+        if not name.startswith("PIXLSRVE_") or name.startswith(NO_SETTINGS):
             continue
         keys = name.removeprefix("PIXLSRVE_").lower().split("__")
         target = result

@@ -24,8 +24,8 @@ LAYERS = (
     {"index", "devices"},
     {"auth", "media", "wg", "mdns", "tls", "doctor"},
     {"store"},
-    {"events", "services", "config", "instance", "logs", "notify", "outbound"},
-    {"model", "errors", "version", "__init__"},
+    {"events", "services", "config", "instance", "logs", "notify", "outbound", "version"},
+    {"model", "errors", "__init__"},
 )
 """Top may import below, never up; those on one line do not import each other."""
 AIOHTTP_WEB = ("http/", "devices/agent/")

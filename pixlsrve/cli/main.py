@@ -26,6 +26,7 @@ _COMMANDS = {
     "token": "pixlsrve.cli.token:token",
     "agent": "pixlsrve.cli.agent:agent",
     "doctor": "pixlsrve.cli.doctor:doctor",
+    "tunnel-helper": "pixlsrve.cli.tunnel_helper:tunnel_helper",
 }
 
 

@@ -9,17 +9,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import msgspec
 import structlog
 
 from pixlsrve.config import WireguardConfig
 from pixlsrve.events import EventBus, EventType
-from pixlsrve.wg import backends
-from pixlsrve.wg.forwarding import Forwarding
+from pixlsrve.wg.backends import Means, means
 from pixlsrve.wg.interface import Backend, PeerState, TunnelUnavailable
-from pixlsrve.wg.isolation import Isolation, Rules, system_isolation
+from pixlsrve.wg.isolation import Rules
 from pixlsrve.wg.lan import check_overlap, lan_networks
 from pixlsrve.wg.peers import Peers
 from pixlsrve.wg.reconcile import changes
@@ -39,7 +38,6 @@ FRESH_S = 1.0
 CONNECTED_S = 180
 """DESIGN section 6: a peer is connected while its last handshake is younger than 3 minutes."""
 SWITCHED_OFF = "The tunnel is switched off (wireguard.enabled = false, or --no-vpn)."
-Choose = Callable[[], Awaitable[tuple[Backend, str]]]
 
 
 class TunnelStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,16 +66,13 @@ class Tunnel:
         config: WireguardConfig,
         *,
         bus: EventBus | None = None,
-        choose: Choose = backends.choose,
-        isolation: Isolation | None = None,
-        forwarding: Forwarding | None = None,
+        by: Means | None = None,
     ) -> None:
         self._peers = peers
         self._config = config
         self._bus = bus
-        self._choose = choose
-        self._isolation = isolation or system_isolation()
-        self._forwarding = forwarding or Forwarding()
+        by = by or means()
+        self._choose, self._isolation, self._forwarding = by.choose, by.isolation, by.forwarding
         self._lock = asyncio.Lock()
         self._wake = asyncio.Event()
         self._backend: Backend | None = None
@@ -222,7 +217,7 @@ class Tunnel:
         await backend.ensure(settings)
         if backend.interface != settings.name:
             await self._isolation.enforce(self._rules(backend.interface))
-        self._set_forwarding(backend.interface)
+        await self._set_forwarding(backend.interface)
         await self._sync(backend)
         self._status = TunnelStatus(
             enabled=True,
@@ -246,7 +241,7 @@ class Tunnel:
         check_overlap(self._config)
         await self._isolation.enforce(self._rules(backend.interface))
         await backend.ensure(self._peers.interface_settings())
-        self._set_forwarding(backend.interface)
+        await self._set_forwarding(backend.interface)
         await self._sync(backend)
 
     async def _sync(self, backend: Backend) -> None:
@@ -310,7 +305,7 @@ class Tunnel:
             await self._take_down("the daemon is stopping")
             with contextlib.suppress(TunnelUnavailable):
                 await self._isolation.lift()
-            self._forwarding.restore()
+            await asyncio.to_thread(self._forwarding.restore)
 
     def _rules(self, interface: str) -> Rules:
         """What phones may reach by the settings and today's networks."""
@@ -323,12 +318,13 @@ class Tunnel:
             opened=opened,
         )
 
-    def _set_forwarding(self, interface: str) -> None:
+    async def _set_forwarding(self, interface: str) -> None:
         """The system's own switches, beside the rules."""
         if not self._config.lan_access:
-            self._forwarding.close(interface)
+            await asyncio.to_thread(self._forwarding.close, interface)
             return
-        self._unopened = self._forwarding.open(interface, (name for name, _ in lan_networks(self._config)))
+        lan = [name for name, _ in lan_networks(self._config)]
+        self._unopened = await asyncio.to_thread(self._forwarding.open, interface, lan)
 
     def _note(self, states: list[PeerState]) -> None:
         self._states, self._read_s = states, time.monotonic()

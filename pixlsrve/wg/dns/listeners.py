@@ -10,7 +10,7 @@ import socket
 import struct
 import sys
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 
 from pixlsrve.wg.dns import message
 from pixlsrve.wg.dns.desk import Desk
@@ -30,6 +30,8 @@ _RECEIVE_BUFFER_BYTES = 512 * 1024
 _IP_BOUND_IF = 25
 """macOS: netinet/in.h."""
 _LENGTH = struct.Struct("!H")
+OpenSockets = Callable[[str, int, str | None], tuple[socket.socket, socket.socket]]
+"""What `open_sockets` is."""
 
 
 class Clients:

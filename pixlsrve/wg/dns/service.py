@@ -16,7 +16,7 @@ from pixlsrve.config import DnsConfig
 from pixlsrve.wg import addresses
 from pixlsrve.wg.dns.desk import Desk
 from pixlsrve.wg.dns.forwarder import Forwarder
-from pixlsrve.wg.dns.listeners import Clients, TcpListener, UdpListener, open_sockets
+from pixlsrve.wg.dns.listeners import Clients, OpenSockets, TcpListener, UdpListener, open_sockets
 from pixlsrve.wg.dns.resolver import Resolver
 from pixlsrve.wg.dns.resolvers import Resolvers
 from pixlsrve.wg.dns.zone import Zone
@@ -44,9 +44,18 @@ class TunnelDns:
     `names` are ours beside `pixlsrve.home.arpa`. Raises ConfigError for `wireguard.network` or `dns.upstream`.
     """
 
-    def __init__(self, config: DnsConfig, *, network: str, names: Iterable[str], port: int = PORT) -> None:
+    def __init__(
+        self,
+        config: DnsConfig,
+        *,
+        network: str,
+        names: Iterable[str],
+        port: int = PORT,
+        opening: OpenSockets = open_sockets,
+    ) -> None:
         self._is_on = config.enabled
         self._port = port
+        self._open_sockets = opening
         self._network = addresses.parse_network(network)
         self._address = addresses.address_of(self._network, addresses.SERVER_NUMBER)
         self._names = tuple(names)
@@ -130,7 +139,9 @@ class TunnelDns:
         zone = Zone(self._names, self._address, self._network)
         resolver = Resolver(zone, Forwarder(lambda: self._resolvers.servers), clock)
         desk, clients = Desk(resolver, clock), Clients(self._network)
-        datagrams, stream = open_sockets(str(self._address), self._port, self._interface)
+        datagrams, stream = await asyncio.to_thread(
+            self._open_sockets, str(self._address), self._port, self._interface
+        )
         tcp = TcpListener(desk, clients)
         await tcp.listen(stream)
         udp = UdpListener(datagrams, desk, clients)
