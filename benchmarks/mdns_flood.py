@@ -3,7 +3,7 @@
 A real daemon, a real avahi-daemon and somebody who means harm (tests/mdns/flood.py: noise, broken names, records to be
 kept for ever, questions that each want an answer, and in the second half somebody who claims our name) on one LAN of
 network namespaces. Needs root. CPU is the share of one core, memory the resident set; `idle` is the same daemon
-before the flood. Meanwhile dig asks the host itself; in the end a new avahi-daemon asks, which has heard nothing before.
+before the flood. Meanwhile dig asks the host itself; in the end a new avahi-daemon does, which has heard nothing yet.
 """
 
 from __future__ import annotations
