@@ -18,6 +18,7 @@ from pixlsrve.http.reach_desk import ReachDesk
 from pixlsrve.http.times import rfc3339
 from pixlsrve.http.tunnel_state import tunnel_facts
 from pixlsrve.index.indexer import Indexer
+from pixlsrve.index.progress import Stage
 from pixlsrve.mdns.advertiser import Advertiser
 from pixlsrve.media.assets import Library, RootTotals
 from pixlsrve.media.roots import Root, Roots
@@ -26,6 +27,14 @@ from pixlsrve.store.tokens import ScriptToken
 from pixlsrve.wg.dns.service import TunnelDns
 from pixlsrve.wg.tunnel import Tunnel
 
+_DOING = {
+    Stage.IDLE: "idle",
+    Stage.LISTING: "listing the folders",
+    Stage.READING: "reading metadata",
+    Stage.DECODING: "making thumbnails",
+    Stage.NAMING: "finding the names of places",
+}
+_COUNTED = (Stage.READING, Stage.DECODING)
 DAMAGED_REMEDY = "Check the disk's health; `pixlsrve doctor` says what is left over."
 
 
@@ -71,7 +80,7 @@ class DaemonControls:
             "reachability": await self.reachability.status(),
             "photo_roots": [_root(root, totals.get(root.id, RootTotals())) for root in self.roots],
             "indexing_status": self._indexing(),
-            "notices": self._notices(),
+            "notices": self.notices(),
         }
 
     async def start_scan(self, *, full_scan: bool, accept_removals: bool) -> dict[str, Any]:
@@ -101,6 +110,27 @@ class DaemonControls:
         await self.tokens.revoke(token_id)
         await self.revocation.apply()
 
+    def line(self) -> str:
+        """What the daemon is doing, in one line for `systemctl status`."""
+        status = self.indexer.status()
+        words = [_DOING[status.stage]]
+        if status.stage in _COUNTED and status.total:
+            words[0] += f", {status.done:,} of {status.total:,}"
+        offline = sum(root.state is RootState.OFFLINE for root in self.roots)
+        if offline:
+            words.append(f"{offline} of {len(list(self.roots))} folders offline")
+        words += [f"{status.photos_indexed:,} photos", f"listening on {self.urls[0]}"]
+        if self.tunnel.is_up:
+            words.append(f"tunnel up, {self.tunnel.last_connected()} connected")
+        if self.failing:
+            words.append(f"failing: {', '.join(sorted(self.failing))}")
+        return "; ".join(words)
+
+    async def look_again(self) -> None:
+        """Take certificates anew where they have changed, and scan; both happen by themselves sooner or later."""
+        await self.https.look_again()
+        await self.indexer.request_scan()
+
     def _indexing(self) -> dict[str, Any]:
         """How far the indexing is."""
         status = self.indexer.status()
@@ -115,7 +145,7 @@ class DaemonControls:
             "last_completed": _time(status.last_completed_us),
         }
 
-    def _notices(self) -> list[dict[str, str]]:
+    def notices(self) -> list[dict[str, str]]:
         """What is wrong, with the remedy."""
         notices = [{"message": repair, "remedy": DAMAGED_REMEDY} for repair in self.repairs]
         for root in self.roots:

@@ -84,8 +84,9 @@ class Accounts:
                 reason="invalid_username",
                 parameter="username",
             )
+        _check_roots(library, roots := frozenset(roots))
         hashed = None if password is None else await self._hasher.hash(password)
-        return await finish(self._add(name, hashed, role, library, frozenset(roots), also))
+        return await finish(self._add(name, hashed, role, library, roots, also))
 
     async def check_password(self, username: str, password: str) -> Account:
         """Whose name and password these are. Raises NotAuthenticated, which does not say what was wrong; RateLimited.
@@ -127,9 +128,7 @@ class Accounts:
 
     async def allow(self, account_id: int, library: LibraryAccess, roots: Iterable[int] = ()) -> Account:
         """Say what an account may see; in force from the next request on. Raises NotFound, InvalidInput."""
-        chosen = frozenset(roots)
-        if (library is LibraryAccess.SOME) != bool(chosen):
-            raise InvalidInput("Name the folders that this account may see.", reason="no_roots", parameter="roots")
+        _check_roots(library, chosen := frozenset(roots))
         return await finish(self._allow(account_id, library, chosen))
 
     async def remove(self, account_id: int) -> None:
@@ -225,6 +224,12 @@ class Accounts:
             self._revocation.forget_credentials(frozenset({Subject(SubjectKind.ACCOUNT, account.id)}))
         await self._revocation.apply()
         return account
+
+
+def _check_roots(library: LibraryAccess, roots: frozenset[int]) -> None:
+    """Folders are named where some may be seen, and only there. Raises InvalidInput."""
+    if (library is LibraryAccess.SOME) != bool(roots):
+        raise InvalidInput("Name the folders that this account may see.", reason="no_roots", parameter="roots")
 
 
 def _wrong_password() -> NotPermitted:

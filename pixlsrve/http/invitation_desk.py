@@ -1,4 +1,4 @@
-"""The control socket's routes for invitations: what `pixlsrve user invite` asks for."""
+"""Invitations as admins make them: the control socket's routes, and what the gallery's share with them."""
 
 from __future__ import annotations
 
@@ -19,10 +19,32 @@ from pixlsrve.store.invitations import Invitation
 
 
 class InviteBody(msgspec.Struct, frozen=True):
-    """Body of POST /invitations; `expires_in` is in seconds."""
+    """Body of POST /invitations, and of POST /api/v1/invitations; `expires_in` is in seconds."""
 
     email: str | None = None
     expires_in: Annotated[int, Meta(ge=1, le=LONGEST_LIFETIME_S)] = LIFETIME_S
+
+
+class InvitationItem(msgspec.Struct, frozen=True, kw_only=True):
+    """An invitation that nobody has used yet; `email` is null where a code is the invitation."""
+
+    id: int
+    email: str | None
+    created_at: str
+    expires_at: str
+
+
+class NewInvitation(InvitationItem, frozen=True, kw_only=True):
+    """One just made: its code is shown only now. `links` are where a browser begins, by login provider."""
+
+    code: str | None
+    links: list[str]
+
+
+class InvitationList(msgspec.Struct, frozen=True):
+    """The invitations that nobody has used yet."""
+
+    invitations: list[InvitationItem]
 
 
 class InvitationDesk:
@@ -49,22 +71,37 @@ class InvitationDesk:
             ("DELETE", "/invitations/{number}", self._withdraw),
         ]
 
-    async def _list(self, _: web.Request) -> web.Response:
-        return routing.answer({"invitations": [_shown(row) for row in await self._invitations.list_open()]})
+    @property
+    def is_usable(self) -> bool:
+        """Whether the settings let anybody use an invitation."""
+        return self._can_register or bool(self._providers)
 
-    async def _create(self, request: web.Request) -> web.Response:
-        body = await self._read_invite(request)
+    async def open_ones(self) -> InvitationList:
+        """Those that nobody has used yet."""
+        return InvitationList([InvitationItem(**_facts(row)) for row in await self._invitations.list_open()])
+
+    async def invite(self, body: InviteBody) -> NewInvitation:
+        """A new invitation. Raises InvalidInput for an address that is none, and where nobody could use it."""
         self._check_use(body.email)
         code, row = await self._invitations.create(email=body.email, lifetime_s=body.expires_in)
         # Who has the address needs no code; one that nobody sees can't be stolen either.
         shown = code if body.email is None else None
-        return routing.answer({**_shown(row), "code": shown, "links": self._links(shown)})
+        return NewInvitation(**_facts(row), code=shown, links=self._links(shown))
 
-    async def _withdraw(self, request: web.Request) -> web.Response:
-        number = request.match_info["number"]
+    async def withdraw(self, number: str) -> None:
+        """End an invitation. Raises NotFound."""
         if not (number.isascii() and number.isdecimal() and len(number) < 16):
             raise NotFound("There is no open invitation of that number.")
         await self._invitations.withdraw(int(number))
+
+    async def _list(self, _: web.Request) -> web.Response:
+        return routing.answer(await self.open_ones())
+
+    async def _create(self, request: web.Request) -> web.Response:
+        return routing.answer(await self.invite(await self._read_invite(request)))
+
+    async def _withdraw(self, request: web.Request) -> web.Response:
+        await self.withdraw(request.match_info["number"])
         return routing.answer({"success": True})
 
     def _check_use(self, email: str | None) -> None:
@@ -87,10 +124,14 @@ class InvitationDesk:
         return [f"{self._public_url}/accounts/{name}/login/{query}" for name in self._providers]
 
 
-def _shown(row: Invitation) -> dict[str, Any]:
+def _facts(row: Invitation) -> dict[str, Any]:
     return {
         "id": row.id,
         "email": row.email_key,
         "created_at": rfc3339(row.created_us),
         "expires_at": rfc3339(row.expires_us),
     }
+
+
+INVITATIONS = web.AppKey("invitation_desk", InvitationDesk)
+"""Makes, lists and withdraws invitations."""

@@ -8,10 +8,10 @@ import msgspec
 from aiohttp import web
 
 from pixlsrve.auth.service import Identity
-from pixlsrve.errors import InvalidInput
 from pixlsrve.http import routing
 from pixlsrve.http.control import ControlRoute
 from pixlsrve.http.inputs import BodyCheck
+from pixlsrve.http.people import UserItem, root_id, user_item
 from pixlsrve.http.times import rfc3339
 from pixlsrve.http.tunnel import tunnel_item
 from pixlsrve.media.roots import Roots
@@ -65,6 +65,7 @@ class PeopleDesk:
 
     def __init__(self, identity: Identity, roots: Roots, overview: Overview) -> None:
         self._overview = overview
+        self._identity = identity
         self._accounts = identity.accounts
         self._devices = identity.devices
         self._roots = roots
@@ -112,7 +113,7 @@ class PeopleDesk:
     async def _allow(self, request: web.Request) -> web.Response:
         body = await self._read_allow(request)
         account = self._accounts.named(body.username)
-        roots = {self._root_id(text) for text in body.roots}
+        roots = {root_id(text, self._roots) for text in body.roots}
         return routing.answer(self._user(await self._accounts.allow(account.id, body.library, roots)))
 
     async def _list_devices(self, _: web.Request) -> web.Response:
@@ -127,28 +128,8 @@ class PeopleDesk:
         await self._devices.revoke(device)
         return routing.answer(shown)
 
-    def _root_id(self, text: str) -> int:
-        """The root with this name or path. Raises InvalidInput naming those there are."""
-        for root in self._roots:
-            if text in {root.name, str(root.path)} or text.rstrip("/") == str(root.path):
-                return root.id
-        known = ", ".join(root.name for root in self._roots)
-        raise InvalidInput(f"There is no photo folder {text!r}; there are: {known}.", reason="unknown_root")
-
-    def _user(self, account: Account) -> dict[str, Any]:
-        names = {root.id: root.name for root in self._roots}
-        return {
-            "id": account.id,
-            "user_id": account.uuid,
-            "username": account.username,
-            "role": account.role.value,
-            "library": LibraryAccess.ALL.value if account.role is Role.ADMIN else account.library.value,
-            "roots": sorted(names.get(root_id, f"#{root_id}") for root_id in account.roots),
-            "has_password": account.has_password,
-            "devices": sum(device.account_id == account.id for device in self._devices.list_all()),
-            "created_at": rfc3339(account.created_us),
-            "last_login_at": _time(account.last_login_us),
-        }
+    def _user(self, account: Account) -> UserItem:
+        return user_item(account, self._identity, self._roots)
 
     def _device(self, device: Device, tunnel: DeviceTunnel | None) -> dict[str, Any]:
         owner = self._devices.owner(device)

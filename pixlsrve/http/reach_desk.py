@@ -24,10 +24,13 @@ class ReachDesk:
         return [("GET", "/reachability", self._show)]
 
     async def status(self) -> dict[str, Any]:
-        """The verdict in a status; no name is looked up for it."""
-        verdict = doctor.judge(await self._reachability.facts())
-        answer: dict[str, Any] = msgspec.to_builtins(verdict)
+        """The verdict in a status."""
+        answer: dict[str, Any] = msgspec.to_builtins(await self.verdict())
         return answer
+
+    async def verdict(self) -> doctor.Verdict:
+        """Whether home can be reached from outside; no name is looked up for it."""
+        return doctor.judge(await self._reachability.facts())
 
     async def _show(self, _: web.Request) -> web.Response:
         facts = await self._reachability.facts(looks_up=True)

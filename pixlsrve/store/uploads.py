@@ -133,6 +133,12 @@ async def sessions_before(state: Queries, before_us: int, count: int) -> list[Se
     return [Session(*row) for row in rows]
 
 
+async def stored_since(state: Queries, since_us: int) -> int:
+    """How many bytes uploads have stored since then."""
+    row = await state.fetch_one("SELECT coalesce(sum(size_bytes), 0) FROM upload WHERE stored_us >= ?", (since_us,))
+    return 0 if row is None else int(row[0])
+
+
 async def unfinished_ids(state: Queries) -> list[str]:
     """The ids of all resumable uploads that are not finished."""
     return [row[0] for row in await state.fetch_all("SELECT id FROM upload_session WHERE finished_us IS NULL")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Annotated
 
 import msgspec
@@ -16,6 +17,7 @@ from pixlsrve.http.reach import REACH, Way
 from pixlsrve.http.routing import Access, Rate, Route
 from pixlsrve.model import Role, Subject, SubjectKind
 from pixlsrve.wg.peers import PeerConfig
+from pixlsrve.wg.render import qr_picture
 
 NO_STORE = {"Cache-Control": "no-store"}
 _Uuid = Annotated[str, Meta(max_length=100, description="A UUID.")]
@@ -104,10 +106,14 @@ class WindowBody(msgspec.Struct, frozen=True):
 
 
 class WindowAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """A pairing window: `url` is for a QR code, `code` to be typed; `expires_in` is in seconds."""
+    """A pairing window: `url` is for a QR code, `code` to be typed; `expires_in` is in seconds.
+
+    `qr_png` is that QR code, a PNG in Base64.
+    """
 
     url: str
     code: str
+    qr_png: str
     host_id: str
     expires_in: int
 
@@ -220,9 +226,11 @@ async def open_window(request: web.Request) -> web.Response:
     body, services = routing.body(request, WindowBody), request.app[identity.IDENTITY]
     account = None if body.username is None else services.accounts.named(body.username)
     offer = services.pairing.open(account=account, lifetime_s=body.timeout_s)
+    url = request.app[identity.JOIN_LINKS].url(offer.qr_code)
     answer = WindowAnswer(
-        url=request.app[identity.JOIN_LINKS].url(offer.qr_code),
+        url=url,
         code=offer.typed_code,
+        qr_png=base64.b64encode(qr_picture(url)).decode("ascii"),
         host_id=services.host_id,
         expires_in=offer.expires_in,
     )

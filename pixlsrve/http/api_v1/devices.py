@@ -6,10 +6,20 @@ import msgspec
 from aiohttp import web
 
 from pixlsrve.http import identity, keys, routing, tunnel
+from pixlsrve.http.device_access import DEVICES
 from pixlsrve.http.routing import Access, Rate, Route
 from pixlsrve.http.times import rfc3339
 from pixlsrve.http.tunnel import TunnelItem
-from pixlsrve.model import Role
+from pixlsrve.model import Device, Role
+
+
+class SyncItem(msgspec.Struct, frozen=True, kw_only=True):
+    """How the last sync went: `code` and `message` are PiSync's, `synced_at` is the last that went well."""
+
+    synced_at: str | None
+    attempted_at: str
+    code: int
+    message: str | None
 
 
 class DeviceItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +36,8 @@ class DeviceItem(msgspec.Struct, frozen=True, kw_only=True):
     paired_at: str
     last_seen_at: str | None
     tunnel: TunnelItem | None
+    last_sync: SyncItem | None
+    """Of a mini-server; null where there has been none."""
 
 
 class DevicesAnswer(msgspec.Struct, frozen=True):
@@ -51,9 +63,23 @@ async def list_devices(request: web.Request) -> web.Response:
             paired_at=rfc3339(device.paired_us),
             last_seen_at=None if device.last_seen_us is None else rfc3339(device.last_seen_us),
             tunnel=tunnel.tunnel_item(found.get(device.id), asker.role),
+            last_sync=_sync(request, device),
         )
         items.append(item)
     return routing.answer(DevicesAnswer(items))
+
+
+def _sync(request: web.Request, device: Device) -> SyncItem | None:
+    services = request.app.get(DEVICES)
+    row = None if services is None else services.registry.sync(device.id)
+    if row is None:
+        return None
+    return SyncItem(
+        synced_at=None if row.synced_us is None else rfc3339(row.synced_us),
+        attempted_at=rfc3339(row.attempted_us),
+        code=row.code,
+        message=row.message,
+    )
 
 
 ROUTES: tuple[Route, ...] = (

@@ -8,9 +8,11 @@ import time
 import msgspec
 from aiohttp import web
 
+from pixlsrve.doctor.disks import Disk
 from pixlsrve.http import library, routing
 from pixlsrve.http.api_v1 import answers
 from pixlsrve.http.api_v1.inputs import Paging, page_request
+from pixlsrve.http.health_desk import HEALTH_DESK
 from pixlsrve.http.keys import PRINCIPAL
 from pixlsrve.http.library import WireguardStatus
 from pixlsrve.http.routing import Access, Rate, Route
@@ -19,6 +21,7 @@ from pixlsrve.media.assets import RootTotals, may_see
 from pixlsrve.media.originals import display_name
 from pixlsrve.media.roots import Root
 from pixlsrve.media.scans import check_may_scan
+from pixlsrve.model import Role
 from pixlsrve.store.quarantine import Quarantined
 
 
@@ -71,6 +74,8 @@ class StatusAnswer(msgspec.Struct, frozen=True, kw_only=True):
     photo_roots: list[RootAnswer]
     indexing_status: IndexingAnswer
     wireguard_status: WireguardStatus
+    disks: list[Disk] | None
+    """The disks of our folders; null for others than admins."""
 
 
 class QuarantinedFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,8 +118,14 @@ async def get_status(request: web.Request) -> web.Response:
                 sees_any=viewer != frozenset(),
             ),
             wireguard_status=await app[library.WIREGUARD](),
+            disks=await _disks(request),
         )
     )
+
+
+async def _disks(request: web.Request) -> list[Disk] | None:
+    desk = request.app.get(HEALTH_DESK)
+    return None if desk is None or request[PRINCIPAL].role is not Role.ADMIN else await desk.disks()
 
 
 async def start_scan(request: web.Request) -> web.Response:

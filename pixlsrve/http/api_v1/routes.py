@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from pixlsrve.http.api_v1 import albums, auth, devices, discovery, files, host, photos, search, social, vpn
+from pixlsrve.http.api_v1 import (
+    albums,
+    auth,
+    devices,
+    discovery,
+    files,
+    health,
+    host,
+    me,
+    people,
+    photos,
+    search,
+    social,
+    vpn,
+)
 from pixlsrve.http.routing import Route
 
 ROUTES: tuple[Route, ...] = (
@@ -12,7 +26,10 @@ ROUTES: tuple[Route, ...] = (
     *photos.ROUTES,
     *files.ROUTES,
     *host.ROUTES,
+    *health.ROUTES,
     *auth.ROUTES,
+    *me.ROUTES,
+    *people.ROUTES,
     *social.ROUTES,
     *devices.ROUTES,
     *vpn.ROUTES,

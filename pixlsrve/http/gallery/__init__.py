@@ -14,15 +14,24 @@ from aiohttp import hdrs, web
 
 from pixlsrve.errors import NotFound
 from pixlsrve.http.library import YEAR
-from pixlsrve.http.pages import HOME
+from pixlsrve.http.pages import HOME, origins
 from pixlsrve.http.routing import Access, Rate, Route
 
 BUILT = "built"
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
-    "connect-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'"
+_RULES = (
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "media-src 'self' blob:",
+    "connect-src 'self'",
+    "manifest-src 'self'",
+    "worker-src 'self'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
 )
+_PICTURES = "img-src 'self' data: blob:"
+"""Followed by the host's own other origins, which are asked for its mark when this one stops answering."""
 VIEWS = ("/", "/albums", "/albums/{id}", "/search", "/map", "/photo/{id}", "/more", "/more/{part}")
 """The addresses that the page shows a view for (`web/src/app.tsx`)."""
 _TYPES = {
@@ -86,7 +95,7 @@ async def show(request: web.Request) -> web.StreamResponse:
         return await HOME(request)
     headers = {
         hdrs.CACHE_CONTROL: "no-cache",
-        "Content-Security-Policy": POLICY,
+        "Content-Security-Policy": "; ".join([*_RULES, " ".join([_PICTURES, *origins(request)])]),
         "Cross-Origin-Opener-Policy": "same-origin",
     }
     return index.answer(request, headers)
