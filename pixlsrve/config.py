@@ -107,13 +107,13 @@ class WireguardConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     port: Port = 51820
     """UDP port."""
     endpoint: str = ""
-    """HOST:PORT that phones dial from outside; empty for the LAN address."""
+    """Name or address that phones dial from outside, with a port or without; empty for the mapped or the LAN address."""
     network: str = "10.100.0.0/24"
     """Addresses inside the tunnel; the host has the first."""
     lan_access: bool = False
     """Let phones reach the LAN through the tunnel."""
     port_mapping: bool = False
-    """Ask the router to forward the port."""
+    """Ask the router to let the port in."""
 
 
 class DnsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
