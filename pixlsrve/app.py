@@ -94,12 +94,22 @@ Report = Callable[[DatabaseDamaged], None]
 Seed = Callable[[Database, Roots], Awaitable[None]]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Parts:
     """What a running application shows to the process around it. `urls` has the one to print first."""
 
     urls: list[str]
     ports: dict[str, int]
+    controls: DaemonControls | None = None
+
+    def describe(self) -> str:
+        """What is being done, in one line."""
+        return "starting" if self.controls is None else self.controls.line()
+
+    async def look_again(self) -> None:
+        """Look at everything outside anew."""
+        if self.controls is not None:
+            await self.controls.look_again()
 
 
 @contextlib.asynccontextmanager
@@ -388,7 +398,7 @@ class _Start:
         bound = instance.bind_control_socket(self._config.data_path)
         self._stack.callback(instance.socket_path(self._config.data_path).unlink, missing_ok=True)
         reach_desk = ReachDesk(self._reachability)
-        controls = DaemonControls(
+        controls = parts.controls = DaemonControls(
             host_id=self._host_id,
             urls=parts.urls,
             ports=parts.ports,

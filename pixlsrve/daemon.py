@@ -17,7 +17,8 @@ import structlog
 
 from pixlsrve import app, instance, logs
 from pixlsrve.config import Config
-from pixlsrve.errors import StartError, StorageError, StorageFull
+from pixlsrve.errors import ConfigError, PixlsrveError, StartError, StorageError, StorageFull
+from pixlsrve.heartbeat import Heartbeat
 from pixlsrve.http.guard import raise_descriptor_limit
 from pixlsrve.notify import notify
 from pixlsrve.store import recovery
@@ -30,15 +31,22 @@ MENDS = 3
 MENDS_WITHIN_S = 3_600.0
 
 
-def run_daemon(config: Config, *, seed: app.Seed | None = None) -> int:
-    """Serve until SIGTERM or SIGINT; 0. `seed` is as for `app.running`. Raises StartError, ConfigError."""
+Reread = Callable[[], Config]
+"""Reads the settings anew. Raises ConfigError."""
+
+
+def run_daemon(config: Config, *, seed: app.Seed | None = None, reread: Reread | None = None) -> int:
+    """Serve until SIGTERM or SIGINT; 0. `seed` is as for `app.running`, `reread` is what SIGHUP calls.
+
+    Raises StartError, ConfigError.
+    """
     os.umask(instance.UMASK)
     instance.forbid_core_dumps()
     raise_descriptor_limit()
     logs.configure(config.log.level, config.log.format)
     instance.prepare_data_dir(config.data_path)
     with instance.locked(config.data_path), asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(Daemon(config, seed).run())
+        runner.run(Daemon(config, seed, reread).run())
     return 0
 
 
@@ -52,12 +60,19 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 class Daemon:
-    """One process' worth of service; a database found damaged ends one life of the application and begins another."""
+    """One process' worth of service.
 
-    def __init__(self, config: Config, seed: app.Seed | None = None) -> None:
+    A database found damaged, or settings that have changed, end one life of the application and begin another.
+    """
+
+    def __init__(self, config: Config, seed: app.Seed | None = None, reread: Reread | None = None) -> None:
         self._config = config
         self._seed = seed
+        self._reread = reread
+        self._proven: Config | None = None
         self._stop = asyncio.Event()
+        self._hangup = asyncio.Event()
+        self._heartbeat = Heartbeat()
         self._damaged: DatabaseDamaged | None = None
         self._mended_at_s: deque[float] = deque(maxlen=MENDS)
         self._ports: dict[str, int] = {}
@@ -65,6 +80,16 @@ class Daemon:
     async def run(self) -> None:
         """Work until told to stop. Raises StartError, ConfigError."""
         self._listen_to_signals()
+        beating = asyncio.create_task(self._heartbeat.run(), name="heartbeat")
+        try:
+            await self._run_lives()
+        finally:
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
+        log.info("stopped")
+
+    async def _run_lives(self) -> None:
+        """One life after the other, until told to stop. Raises StartError, ConfigError."""
         while not self._stop.is_set():
             self._damaged = None
             prepared = await asyncio.to_thread(_prepare, self._config.data_path)
@@ -74,9 +99,17 @@ class Daemon:
                 await self._live(prepared)
             except DatabaseDamaged as error:
                 self._damaged = error
+            except (StartError, ConfigError) as error:
+                self._go_back(error)
             if self._damaged is not None:
                 await self._mend(self._damaged)
-        log.info("stopped")
+
+    def _go_back(self, error: PixlsrveError) -> None:
+        """To the settings that have worked before, where new ones do not. Raises `error` where there are none."""
+        if self._proven is None or self._proven == self._config:
+            raise error
+        log.error("the new settings don't work; those from before go on", cause=error.message)
+        self._config = self._proven
 
     async def _live(self, prepared: recovery.Prepared) -> None:
         """One life of the application, from open to closed databases."""
@@ -91,11 +124,14 @@ class Daemon:
             async with app.running(self._config, prepared, report, ports=self._ports, seed=self._seed) as parts:
                 is_up = True
                 prepared.keep()
+                self._proven = self._config
                 self._announce(parts)
-                await _first(self._stop.wait(), told.wait())
-                notify("STOPPING=1" if self._stop.is_set() else "", "stopping")
+                await _first(self._stop.wait(), told.wait(), self._obey_hangups(parts))
+                self._heartbeat.describe = None
+                notify("STOPPING=1" if self._stop.is_set() else "RELOADING=1", "stopping")
                 log.info("stopping")
         except BaseException:
+            self._heartbeat.describe = None
             if not is_up:
                 await asyncio.to_thread(prepared.take_back)
             raise
@@ -110,14 +146,53 @@ class Daemon:
             with contextlib.suppress(OSError, ValueError):
                 print(f"listening on {parts.urls[0]}", flush=True)  # noqa: T201  # the one line that scripts wait for
         self._ports = parts.ports
-        notify("READY=1", f"listening on {parts.urls[0]}")
+        self._heartbeat.describe = parts.describe
+        notify("READY=1", parts.describe())
 
     def _listen_to_signals(self) -> None:
-        """SIGTERM and SIGINT end the service in order; the loss of the terminal is no reason to."""
+        """SIGTERM and SIGINT end the service in order; the loss of the terminal (SIGHUP) is no reason to."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        if self._reread is None:
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        else:
+            loop.add_signal_handler(signal.SIGHUP, self._hangup.set)
+
+    async def _obey_hangups(self, parts: app.Parts) -> None:
+        """At each SIGHUP look at everything outside anew; returns when the settings want another life."""
+        while True:
+            await self._hangup.wait()
+            self._hangup.clear()
+            notify("RELOADING=1", "reading the settings")
+            if await self._has_new_settings():
+                return
+            await parts.look_again()
+            notify("READY=1", parts.describe())
+
+    async def _has_new_settings(self) -> bool:
+        """Read the settings; whether others are in force from now on. Bad ones change nothing and are logged."""
+        if self._reread is None:
+            return False
+        try:
+            config = await asyncio.to_thread(self._reread)
+        except ConfigError as error:
+            log.error("the settings can't be used; those from before go on", cause=error.message)
+            return False
+        if config == self._config:
+            return False
+        if config.data_dir != self._config.data_dir:
+            log.error("another data_dir needs a restart; the settings from before go on")
+            return False
+        if (config.http.port, config.http.tls_port) != (self._config.http.port, self._config.http.tls_port):
+            self._ports.pop("http", None)
+            self._ports.pop("https", None)
+        if config.compat.websocket_port != self._config.compat.websocket_port:
+            self._ports.pop("websocket", None)
+        self._config = config
+        logs.configure(config.log.level, config.log.format)
+        log.info("the settings have changed; starting anew with them")
+        return True
 
     async def _mend(self, damaged: DatabaseDamaged) -> None:
         """Make room for a sound database; the next life makes or restores it. Raises StartError when it never ends."""

@@ -24,7 +24,8 @@ LAYERS = (
     {"index", "devices"},
     {"auth", "media", "wg", "mdns", "tls", "doctor"},
     {"store"},
-    {"events", "services", "config", "instance", "logs", "notify", "outbound", "version"},
+    {"events", "services", "config", "instance", "logs", "outbound", "version", "heartbeat"},
+    {"notify"},
     {"model", "errors", "__init__"},
 )
 """Top may import below, never up; those on one line do not import each other."""

@@ -35,7 +35,8 @@ def serve(config_file: Path | None, *, demo: bool, **options: Any) -> int:
     """Serve the photos until told to stop.
 
     Prints one line, `listening on http://ADDR:PORT`, as soon as it answers; everything else goes to standard error.
-    Settings come from these options, PIXLSRVE_... variables and the settings file, in this order.
+    Settings come from these options, PIXLSRVE_... variables and the settings file, in this order. At SIGHUP they are
+    read anew, certificates too, and the photo folders are scanned.
 
     \b
     Example:
@@ -45,7 +46,8 @@ def serve(config_file: Path | None, *, demo: bool, **options: Any) -> int:
         return _serve_demo(config_file, options)
     from pixlsrve.daemon import run_daemon
 
-    return run_daemon(load(flags=_flags(options), file=config_file))
+    flags = _flags(options)
+    return run_daemon(load(flags=flags, file=config_file), reread=lambda: load(flags=flags, file=config_file))
 
 
 def _serve_demo(config_file: Path | None, options: dict[str, Any]) -> int:

@@ -70,6 +70,17 @@ class Https:
         else:
             await asyncio.Event().wait()
 
+    async def look_again(self) -> None:
+        """Take the certificate's files anew where they have changed; what fails is logged, and the old one stays."""
+        keeper = self.keeper
+        if keeper is None or self.port is None:
+            return
+        try:
+            if await asyncio.to_thread(keeper.prepare):
+                keeper.load()
+        except (ConfigError, StorageError) as error:
+            log.warning("the certificate of HTTPS stays as it is", cause=error.message)
+
     def status(self) -> dict[str, Any]:
         """What `pixlsrve status --json` shows under `tls`; `fingerprint` is that of the certificate that is shown."""
         keeper = self.keeper
