@@ -306,6 +306,7 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     headers = response.headers
     for name, value in ALWAYS.items():
         headers.setdefault(name, value)
+    headers["Server"] = ALWAYS["Server"]  # the framework has put its own there
     if headers.get(hdrs.CONTENT_TYPE, "").startswith("text/html"):
         headers.setdefault("Content-Security-Policy", _PAGE_POLICY)
     request_id = request.get(keys.REQUEST_ID)

@@ -16,6 +16,7 @@ from pixlsrve.config import Config, RateLimitsConfig
 from pixlsrve.http import application, keys, library, routing
 from pixlsrve.http.credentials import Credential
 from pixlsrve.http.hosts import Hosts
+from pixlsrve.http.origins import SAFE_METHODS
 from pixlsrve.http.routes import ROUTES
 from pixlsrve.http.routing import Access, Route
 from pixlsrve.http.server import HttpServer
@@ -239,7 +240,7 @@ async def callers(tmp_path: Path) -> AsyncIterator[Callers]:
 
 def expected(route: Route, caller: str, origin: str, is_near: bool) -> int:
     """What DESIGN sections 3 and 9 and THREATS T13, T14, T16, T28 say."""
-    is_change = route.method not in {"GET", "HEAD"}
+    is_change = route.method not in {"GET", "HEAD", "OPTIONS"}
     access = route.access
     needs_nobody = access is Access.PUBLIC or (is_near and access in {Access.LAN, Access.HOST})
     if caller == "browser" and access is not Access.PUBLIC and is_change and origin != "own":
@@ -283,6 +284,6 @@ async def test_wrong_host_gets_nothing_anywhere(callers: Callers) -> None:
 
 async def test_no_get_changes_state() -> None:
     """T28: what browsers send without being asked changes nothing, so that no GET needs protection."""
-    assert {route.method for route in ROUTES} <= {"GET", "POST", "PUT", "PATCH", "DELETE"}
+    assert {route.method for route in ROUTES} <= {"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"}
     changing = re.compile(r"/(revoke|refresh|restore|logout|scan|pair|ticket)$")
     assert [route.path for route in ROUTES if route.method == "GET" and changing.search(route.path)] == ["/pair"]
