@@ -16,7 +16,6 @@ from pixlsrve.config import Config, RateLimitsConfig
 from pixlsrve.http import application, keys, library, routing
 from pixlsrve.http.credentials import Credential
 from pixlsrve.http.hosts import Hosts
-from pixlsrve.http.origins import SAFE_METHODS
 from pixlsrve.http.routes import ROUTES
 from pixlsrve.http.routing import Access, Route
 from pixlsrve.http.server import HttpServer
