@@ -16,6 +16,7 @@ from pixlsrve.version import version_text
 
 FAILED, USAGE, NOT_RUNNING = 1, 2, 3
 _COMMANDS = {
+    "setup": "pixlsrve.cli.setup:setup",
     "serve": "pixlsrve.cli.serve:serve",
     "pair": "pixlsrve.cli.pair:pair",
     "status": "pixlsrve.cli.status:status",

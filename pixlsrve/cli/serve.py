@@ -44,9 +44,12 @@ def serve(config_file: Path | None, *, demo: bool, **options: Any) -> int:
     """
     if demo:
         return _serve_demo(config_file, options)
+    from pixlsrve.cli import setup
     from pixlsrve.daemon import run_daemon
 
     flags = _flags(options)
+    if not flags and config_file is None and setup.is_first_run():
+        return setup.first_run()
     return run_daemon(load(flags=flags, file=config_file), reread=lambda: load(flags=flags, file=config_file))
 
 
