@@ -205,8 +205,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def default_data_dir(env: Mapping[str, str] = os.environ) -> Path:
     """Where state lives unless told otherwise: the service's directory for root when installed, else the user's."""
-    if env.get("PIXLSRVE_DATA_DIR"):
-        return Path(env["PIXLSRVE_DATA_DIR"])
+    for variable in ("PIXLSRVE_DATA_DIR", "STATE_DIRECTORY"):  # the second one is systemd's, for its StateDirectory=
+        if env.get(variable):
+            return Path(env[variable])
     if os.geteuid() == 0 and SERVICE_CONFIG.exists():
         return SERVICE_DATA_DIR
     return Path(platformdirs.user_data_dir("pixlsrve", appauthor=False))
@@ -215,7 +216,8 @@ def default_data_dir(env: Mapping[str, str] = os.environ) -> Path:
 def default_config_file() -> Path | None:
     """The TOML file that is read without being named, or None."""
     user_file = Path(platformdirs.user_config_dir("pixlsrve", appauthor=False)) / "pixlsrve.toml"
-    candidates = [SERVICE_CONFIG] if os.geteuid() == 0 else [user_file]
+    is_service = os.geteuid() == 0 or "CONFIGURATION_DIRECTORY" in os.environ
+    candidates = [SERVICE_CONFIG] if is_service else [user_file]
     return next((file for file in candidates if file.is_file()), None)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 
-from pixlsrve import app, instance, logs
+from pixlsrve import app, back_off, instance, logs
 from pixlsrve.config import Config
 from pixlsrve.errors import ConfigError, PixlsrveError, StartError, StorageError, StorageFull
 from pixlsrve.heartbeat import Heartbeat
@@ -45,7 +45,7 @@ def run_daemon(config: Config, *, seed: app.Seed | None = None, reread: Reread |
     raise_descriptor_limit()
     logs.configure(config.log.level, config.log.format)
     instance.prepare_data_dir(config.data_path)
-    with instance.locked(config.data_path), asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with back_off.paced(), instance.locked(config.data_path), asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(Daemon(config, seed, reread).run())
     return 0
 

@@ -24,7 +24,7 @@ LAYERS = (
     {"index", "devices"},
     {"auth", "media", "wg", "mdns", "tls", "doctor"},
     {"store"},
-    {"events", "services", "config", "instance", "logs", "outbound", "version", "heartbeat"},
+    {"events", "services", "config", "instance", "logs", "outbound", "version", "heartbeat", "back_off"},
     {"notify"},
     {"model", "errors", "__init__"},
 )

@@ -16,6 +16,7 @@ from pixlsrve.heartbeat import Heartbeat
 from pixlsrve.notify import notify, watchdog_s
 from tests.daemon import START_LIMIT_S, StartDaemon, daemons
 
+__all__ = ["daemons"]
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="systemd is Linux's")
 
 
