@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.mdns.lan import Lan
+from tests.daemon import Daemon
+from tests.mdns.lan import Lan, lan_in
 from tests.wg import net, town
 from tests.wg.net import HOST_ADDRESS, Home, HomeDaemon, Phone, home_in, until
 from tests.wg.town import INTERNET, Router, give_default_route, scratch
@@ -179,3 +180,39 @@ def test_phone_at_home_proves_nothing(place: Town) -> None:
     until(lambda: phone.reaches(f"http://10.100.0.1:{daemon.port}/healthz"), "the tunnel")
     assert daemon.wait_tunnel()
     assert reach(daemon)["verdict"]["cause"] == "mapped"
+
+
+def test_address_that_is_not_the_routers_any_more(place: Town) -> None:
+    """The setting leads to an address that the router had once: doctor says so, and which one it has."""
+    place.router.serve()
+    daemon = place.home.daemon(env={**MAPPING, "PIXLSRVE_WIREGUARD__ENDPOINT": f"{INTERNET}99"})
+    daemon.start()
+    found = wait_for(daemon, "address_changed")
+    assert f"{INTERNET}10 now" in found["verdict"]["message"]
+    assert daemon.pair()["wireguard_config"]["server_endpoint"] == f"{INTERNET}99:51820"
+
+
+def test_second_router(tmp_path: Path) -> None:
+    """A router behind another one: doctor says that nothing can come in, and devices are told the LAN address."""
+    with lan_in(scratch(tmp_path, "internet")) as internet, lan_in(scratch(tmp_path, "between")) as between:
+        outer = Router(between, internet, "10.0.0.1/24", f"{INTERNET}10/24")
+        outer.serve()
+        with home_in(scratch(tmp_path, "home")) as home:
+            inner = Router(home.lan, between, "192.0.2.1/24", "10.0.0.5/24", way_out="10.0.0.1")
+            inner.serve()
+            give_default_route(home.lan, home.host, "192.0.2.1")
+            daemon = home.daemon(env=MAPPING)
+            daemon.start()
+            found = wait_for(daemon, "behind_nat")
+            assert "second router" in found["verdict"]["message"]
+            assert daemon.pair()["wireguard_config"]["server_endpoint"] == f"{HOST_ADDRESS}:51820"
+            assert outer.mapped() == {}
+
+
+def test_bad_endpoint_stops_the_start(tmp_path: Path) -> None:
+    """A setting that is no endpoint stops the start, which names it and says what is allowed."""
+    daemon = Daemon(tmp_path / "data", env={"PIXLSRVE_WIREGUARD__ENDPOINT": "home example:port"})
+    code, _, said = daemon.run_to_end()
+    assert code == 1
+    assert 'wireguard.endpoint has the bad value "home example:port"' in said
+    assert "Traceback" not in said
