@@ -32,6 +32,8 @@ from pixlsrve.store.search import AlbumTree, Conditions
 SUGGEST_FROM = 500
 """Completions are looked for in the words of so many newest matches."""
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
+_DENSE = 20_000
+"""From so many on, walking the library by date finds a page of what lies in a box sooner than sorting the box."""
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 
@@ -128,6 +130,17 @@ class Library:
         total = await self.photo_count(viewer=viewer) if kind is None and days == (None, None) else None
         identity = ("photos", sort, kind, days)
         return await self._pager.page(listing, asked, assets.to_asset, identity=identity, total=total)
+
+    async def photos_in(self, box: Box, asked: PageRequest, *, viewer: Viewer) -> Page[Asset]:
+        """A page of what was taken in a part of the world, by date."""
+        total = await positions.count(self._index, box, viewer)
+        listing = positions.listing(box, viewer, is_dense=total > _DENSE)
+        return await self._pager.page(listing, asked, assets.to_asset, identity=("box", box), total=total)
+
+    async def copies_of(self, sha256: bytes, asked: PageRequest, *, viewer: Viewer) -> Page[Asset]:
+        """A page of the photos and videos with these bytes, by date."""
+        listing = duplicates.listing(sha256, viewer)
+        return await self._pager.page(listing, asked, assets.to_asset, identity=("copies", sha256))
 
     async def photo(self, asset_id: str, *, viewer: Viewer) -> Asset:
         """One photo, video or audio file. Raises NotFound, also for what is in quarantine."""

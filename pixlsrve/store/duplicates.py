@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pixlsrve.store.assets import Asset, Viewer, add_viewer, asset_rows
+from pixlsrve.store.assets import Asset, Viewer, add_viewer, asset_rows, from_terms
 from pixlsrve.store.database import Queries, marks
+from pixlsrve.store.listing import Listing
 
 
 async def digests(db: Queries, viewer: Viewer) -> list[bytes]:
@@ -16,6 +17,13 @@ async def digests(db: Queries, viewer: Viewer) -> list[bytes]:
         f" WHERE {' AND '.join(terms)} GROUP BY a.sha256 HAVING count(*) > 1 ORDER BY a.sha256"
     )
     return [row[0] for row in await db.fetch_all(sql, parameters)]
+
+
+def listing(sha256: bytes, viewer: Viewer) -> Listing:
+    """The shown photos and videos with this digest, by date."""
+    terms, parameters = ["a.shown IN (1, 2)", "a.sha256 = ?"], list[int | str | bytes]([sha256])
+    add_viewer(terms, parameters, viewer)
+    return from_terms("asset AS a INDEXED BY asset_sha256", terms, parameters, ("a.date_key",), "a.id")
 
 
 async def copies(db: Queries, sha256s: list[bytes], viewer: Viewer) -> list[Asset]:

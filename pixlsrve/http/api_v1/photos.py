@@ -8,13 +8,16 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
+from pixlsrve.errors import InvalidInput
 from pixlsrve.http import library, routing
 from pixlsrve.http.api_v1 import answers
 from pixlsrve.http.api_v1.inputs import KindName, PhotosPaging, is_descending, page_request
 from pixlsrve.http.routing import Access, Rate, Route
-from pixlsrve.media.paging import PageRequest
+from pixlsrve.media.paging import Page, PageRequest
+from pixlsrve.store.assets import Asset
 from pixlsrve.store.positions import Box
 
+_BOX = r"^-?\d{1,3}(\.\d{1,12})?(,-?\d{1,3}(\.\d{1,12})?){3}$"
 Day = Annotated[str, Meta(max_length=64, description="A local day such as 2023-07-15, inclusive.")]
 
 
@@ -24,6 +27,14 @@ class PhotosQuery(PhotosPaging, frozen=True, kw_only=True):
     date_from: Day | None = None
     date_to: Day | None = None
     kind: KindName | None = None
+    box: (
+        Annotated[
+            str,
+            Meta(pattern=_BOX, description="`south,west,north,east` in degrees: only what was taken there, by date."),
+        ]
+        | None
+    ) = None
+    sha256: Annotated[str, Meta(pattern="^[0-9a-fA-F]{64}$", description="Only files with these bytes.")] | None = None
 
 
 class MapQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +63,7 @@ class MapPhoto(msgspec.Struct, frozen=True):
     longitude: float
     count: int
     thumbnail_url: str
+    place: str | None
 
 
 class MapAnswer(msgspec.Struct, frozen=True):
@@ -100,16 +112,36 @@ class DuplicatesAnswer(msgspec.Struct, frozen=True):
 
 async def list_photos(request: web.Request) -> web.Response:
     """GET /api/v1/photos: photos and videos across albums."""
-    asked = routing.query(request, PhotosQuery)
-    page = await request.app[library.LIBRARY].photos(
-        page_request(asked, descending=is_descending(asked.order, asked.sort)),
+    page = await _page(request, routing.query(request, PhotosQuery))
+    return routing.answer(answers.photos(page, request.app[library.ROOTS]))
+
+
+async def _page(request: web.Request, asked: PhotosQuery) -> Page[Asset]:
+    photos, viewer = request.app[library.LIBRARY], library.viewer_of(request)
+    wanted = page_request(asked, descending=is_descending(asked.order, asked.sort))
+    alone = [name for name in ("box", "sha256") if getattr(asked, name) is not None]
+    others = [name for name in ("date_from", "date_to", "kind") if getattr(asked, name) is not None]
+    if alone and (len(alone) > 1 or others or asked.sort != "date"):
+        raise InvalidInput(f"{alone[0]} narrows the library by itself, sorted by date.", parameter=alone[0])
+    if asked.box is not None:
+        return await photos.photos_in(_box(asked.box), wanted, viewer=viewer)
+    if asked.sha256 is not None:
+        return await photos.copies_of(bytes.fromhex(asked.sha256), wanted, viewer=viewer)
+    return await photos.photos(
+        wanted,
         sort=asked.sort,
         kind=asked.kind,
         date_from=asked.date_from,
         date_to=asked.date_to,
-        viewer=library.viewer_of(request),
+        viewer=viewer,
     )
-    return routing.answer(answers.photos(page, request.app[library.ROOTS]))
+
+
+def _box(text: str) -> Box:
+    box = Box(*map(float, text.split(",")))
+    if not (-90 <= box.south <= box.north <= 90 and -180 <= box.west <= 180 and -180 <= box.east <= 180):
+        raise InvalidInput("box is south,west,north,east in degrees.", parameter="box")
+    return box
 
 
 async def get_photo(request: web.Request) -> web.Response:
@@ -131,6 +163,7 @@ async def get_map(request: web.Request) -> web.Response:
             place.longitude,
             place.number,
             answers.thumbnail_url(place.asset_id, place.version),
+            place.name,
         )
         for place in found.places
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from typing import Any
 
@@ -202,6 +203,39 @@ async def test_map_gives_positions_and_puts_near_ones_together(api: Api) -> None
     assert [place["id"] for place in across["photos"]] == [fiji]
     assert (await api.json("/api/v1/photos/map", token="uploads"))["total"] == 0
     assert (await api.refusal("/api/v1/photos/map", south="91"))["parameter"] == "south"
+
+
+async def test_what_was_taken_in_a_part_of_the_world_is_listed(api: Api) -> None:
+    """`box` lists what was taken within it, newest first; the map names the place of what it shows."""
+    old = api.shelf.add("old.jpg", latitude=38.7, longitude=-9.1, taken="2020-01-01T10:00:00", place="Lisboa, Portugal")
+    new = api.shelf.add("new.jpg", latitude=38.8, longitude=-9.2, taken="2021-01-01T10:00:00", place="Lisboa, Portugal")
+    api.shelf.add("elsewhere.jpg", latitude=-17.7, longitude=178.0)
+    answer = await api.json("/api/v1/photos", box="38.5,-9.5,39,-9", limit=1)
+    assert ([photo["id"] for photo in answer["photos"]], answer["pagination"]["total"]) == ([new], 2)
+    second = await api.json(
+        "/api/v1/photos", box="38.5,-9.5,39,-9", limit=1, cursor=answer["pagination"]["next_cursor"]
+    )
+    assert [photo["id"] for photo in second["photos"]] == [old]
+    assert (await api.json("/api/v1/photos", box="-90,170,90,-170"))["pagination"]["total"] == 1
+    assert (await api.json("/api/v1/photos", box="38.5,-9.5,39,-9", token="uploads"))["photos"] == []
+    shown = await api.json("/api/v1/photos/map", south="38", north="40")
+    assert {place["place"] for place in shown["photos"]} == {"Lisboa, Portugal"}
+    for wrong in ("1,2,3", "nowhere", "91,0,92,1", "5,0,4,1", "1,2,3,4,5"):
+        assert (await api.refusal("/api/v1/photos", box=wrong))["parameter"] == "box"
+    assert (await api.refusal("/api/v1/photos", box="0,0,1,1", kind="photo"))["parameter"] == "box"
+
+
+async def test_copies_of_one_file_are_listed(api: Api) -> None:
+    """`sha256` lists every copy of those bytes that the caller may see."""
+    same = jpeg((9, 9, 9))
+    ids = {api.shelf.add("a.jpg", content=same), api.shelf.add("b/a.jpg", content=same)}
+    api.shelf.add("mine.jpg", content=same, root_id=2)
+    digest = hashlib.sha256(same).hexdigest()
+    copies = (await api.json("/api/v1/photos", sha256=digest))["photos"]
+    assert ids < {photo["id"] for photo in copies}
+    assert len(copies) == 3
+    assert len((await api.json("/api/v1/photos", sha256=digest, token="uploads"))["photos"]) == 1
+    assert (await api.refusal("/api/v1/photos", sha256="12"))["parameter"] == "sha256"
 
 
 async def test_duplicates_are_grouped_by_content(api: Api) -> None:
