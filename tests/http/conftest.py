@@ -127,7 +127,7 @@ def _route(method: str, path: str, handler: routing.Handler, access: Access = Ac
 
 
 TEST_ROUTES = (
-    _route("GET", "/api/v1/list", listing, query=ListQuery, answer=ListQuery),
+    _route("GET", "/api/v1/things", listing, query=ListQuery, answer=ListQuery),
     _route("GET", "/api/v1/items/{item_id}", item, rate=Rate.PHOTOS, answer=dict[str, str]),
     _route("POST", "/api/v1/notes", note, body=Note, answer=Note, rate=Rate.OTHER),
     _route("POST", "/api/v1/flags", flags, body=Flags, answer=Flags),

@@ -54,7 +54,7 @@ async def test_head_is_answered_where_get_is(service: Any) -> None:
 async def test_bad_credential_is_refused(service: Any, header: str | None) -> None:
     """T13: without a valid token a member's route answers 401 and says which scheme it wants."""
     headers = {} if header is None else {"Authorization": header}
-    async with service.get("/api/v1/list", token=None, headers=headers) as response:
+    async with service.get("/api/v1/things", token=None, headers=headers) as response:
         assert response.status == 401
         assert response.headers["WWW-Authenticate"] == "Bearer"
         assert (await response.json())["error"]["code"] == "INVALID_TOKEN"
@@ -62,17 +62,17 @@ async def test_bad_credential_is_refused(service: Any, header: str | None) -> No
 
 async def test_scheme_is_case_blind_and_header_single(service: Any) -> None:
     """The scheme's case doesn't matter (RFC 9110 §11.1); two Authorization headers are 400."""
-    async with service.get("/api/v1/list", token=None, headers={"Authorization": "bEARER member-token"}) as response:
+    async with service.get("/api/v1/things", token=None, headers={"Authorization": "bEARER member-token"}) as response:
         assert response.status == 200
     token = b"Authorization: Bearer member-token\r\n"
-    status, _, _ = await service.raw(b"GET /api/v1/list HTTP/1.1\r\nHost: box\r\n" + token * 2 + b"\r\n")
+    status, _, _ = await service.raw(b"GET /api/v1/things HTTP/1.1\r\nHost: box\r\n" + token * 2 + b"\r\n")
     assert status == 400
 
 
 async def test_revoked_device_is_told_so(service: Any) -> None:
     """T7: a withdrawn credential is 401 DEVICE_REVOKED on the next request."""
     service.tokens.revoked.add("member-token")
-    async with service.get("/api/v1/list") as response:
+    async with service.get("/api/v1/things") as response:
         assert response.status == 401
         assert (await response.json())["error"]["code"] == "DEVICE_REVOKED"
 
@@ -86,7 +86,7 @@ async def test_body_that_arrives_after_revocation_does_nothing(service: Any) -> 
     writer.write(head.encode())
     # The go-ahead and another whole exchange show that the host has looked at the credential and waits.
     assert b" 100 " in await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
-    async with service.get("/api/v1/list") as response:
+    async with service.get("/api/v1/things") as response:
         assert response.status == 200
     service.tokens.revoked.add("member-token")
     writer.write(body)
@@ -154,7 +154,7 @@ async def test_host_must_be_ours(serve: Any, host: str, status: int) -> None:
 
 async def test_foreign_host_has_its_reason(service: Any) -> None:
     """T27: a program can tell a foreign Host by its reason."""
-    _, _, body = await service.raw(b"GET /api/v1/list HTTP/1.1\r\nHost: evil.example\r\n\r\n")
+    _, _, body = await service.raw(b"GET /api/v1/things HTTP/1.1\r\nHost: evil.example\r\n\r\n")
     assert json.loads(body)["error"]["details"] == {"reason": "unknown_host"}
 
 
@@ -195,7 +195,7 @@ async def test_absolute_target_is_checked(service: Any) -> None:
 )
 async def test_bad_parameter_is_named(service: Any, query: str, parameter: str) -> None:
     """T33: a parameter out of range or of the wrong kind is 400 and the details name it and what is allowed."""
-    async with service.client.get(f"{service.base}/api/v1/list?{query}", headers=AS_MEMBER) as response:
+    async with service.client.get(f"{service.base}/api/v1/things?{query}", headers=AS_MEMBER) as response:
         error = (await response.json())["error"]
     assert (response.status, error["code"]) == (400, "INVALID_REQUEST")
     assert error["details"]["parameter"] == parameter
@@ -206,7 +206,7 @@ async def test_bad_parameter_is_named(service: Any, query: str, parameter: str) 
 
 async def test_good_parameters_arrive_typed(service: Any) -> None:
     """Declared parameters are converted, unknown ones ignored, those left out have their defaults."""
-    async with service.get("/api/v1/list?limit=200&order=desc&day=2024-02-29&near=1.5&q=null&what=ever") as response:
+    async with service.get("/api/v1/things?limit=200&order=desc&day=2024-02-29&near=1.5&q=null&what=ever") as response:
         assert await response.json() == {
             "page": 1,
             "limit": 200,
@@ -303,9 +303,9 @@ async def test_each_door_has_its_shape(service: Any) -> None:
         ("GET", "/api/v1/nothing", 404, "NOT_FOUND"),
         ("GET", "/api/v1", 404, "NOT_FOUND"),
         ("GET", "/api/v1//list", 404, "NOT_FOUND"),
-        ("DELETE", "/api/v1/list", 405, "INVALID_REQUEST"),
-        ("OPTIONS", "/api/v1/list", 405, "INVALID_REQUEST"),
-        ("PURGE", "/api/v1/list", 405, "INVALID_REQUEST"),
+        ("DELETE", "/api/v1/things", 405, "INVALID_REQUEST"),
+        ("OPTIONS", "/api/v1/things", 405, "INVALID_REQUEST"),
+        ("PURGE", "/api/v1/things", 405, "INVALID_REQUEST"),
         ("GET", "/api/v1/items/..", 400, "PATH_TRAVERSAL"),
         ("GET", "/api/v1/items/%2e%2e", 400, "PATH_TRAVERSAL"),
         ("GET", "/api/v1/items/..%2f..%2fetc%2fpasswd", 400, "PATH_TRAVERSAL"),

@@ -48,7 +48,7 @@ async def test_description_covers_what_is_checked(service: Any) -> None:
         assert response.status == 200
         document = await response.json()
     assert document["openapi"].startswith("3.1")
-    operation = document["paths"]["/api/v1/list"]["get"]
+    operation = document["paths"]["/api/v1/things"]["get"]
     parameters = {parameter["name"]: parameter for parameter in operation["parameters"]}
     assert parameters["page"]["schema"] == {
         "type": "integer",
