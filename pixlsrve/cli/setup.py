@@ -6,6 +6,7 @@ import os
 import pwd
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -87,11 +88,12 @@ def start_and_pair(path: Path, *, is_named: bool, restart: list[str] | None) -> 
     from pixlsrve.cli import first_start
 
     data_dir = config.load(file=path).data_path
-    if restart or instance.is_running(data_dir):
-        if restart:
-            subprocess.run(restart, check=True)  # noqa: S603  # a command of ours, without any input
-        else:
-            click.echo("It runs already; start it again for the new settings to count.")
+    if restart:
+        subprocess.run(restart, check=True)  # noqa: S603  # a command of ours, without any input
+        return first_start.pair_admin(data_dir)
+    running = instance.running_pid(data_dir) if instance.is_running(data_dir) else None
+    if running:
+        os.kill(running, signal.SIGHUP)  # it takes the new settings
         return first_start.pair_admin(data_dir)
     return first_start.serve_and_pair(path if is_named else None, data_dir)
 
