@@ -213,6 +213,6 @@ def test_bad_endpoint_stops_the_start(tmp_path: Path) -> None:
     """A setting that is no endpoint stops the start, which names it and says what is allowed."""
     daemon = Daemon(tmp_path / "data", env={"PIXLSRVE_WIREGUARD__ENDPOINT": "home example:port"})
     code, _, said = daemon.run_to_end()
-    assert code == 1
+    assert code == 2
     assert 'wireguard.endpoint has the bad value "home example:port"' in said
     assert "Traceback" not in said

@@ -210,7 +210,8 @@ class Igd:
             found = await self._call("GetSpecificPortMappingEntry", **self._entry(port))
         except Refusal:  # 714, or whatever a router says that knows of none
             return None
-        return str(found.get("NewInternalClient")), int(found.get("NewInternalPort") or 0)
+        port_there = found.get("NewInternalPort")
+        return str(found.get("NewInternalClient")), port_there if isinstance(port_there, int) else 0
 
     async def _add(self, port: int) -> bool:
         """Map a port; False when another host has it. Raises Refusal, NoAnswer."""
