@@ -4,6 +4,7 @@ import { lazy } from "preact/compat";
 
 const VIEWS: [RegExp, ComponentType][] = [
   [/^\/albums(\/[^/]+)?$/, lazy(() => import("./Albums"))],
+  [/^\/map$/, lazy(() => import("./Map"))],
   [/^\/more$/, lazy(() => import("./More"))],
   [/^\/search$/, lazy(() => import("./Search"))],
 ];
