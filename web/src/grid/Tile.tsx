@@ -1,6 +1,6 @@
 // One photo in a list: its blurred shape at once, its thumbnail when that has come.
 import { memo } from "preact/compat";
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 
 import type { Photo } from "../api/types";
 import { durationText, momentText, texts } from "../i18n";
@@ -54,8 +54,21 @@ export const Tile = memo(function Tile({ photo, index, total, left, top, width, 
   );
 });
 
+/** A thumbnail may not be made yet while the host is busy; so long until it is asked for again. */
+const RETRY_MS = [3_000, 15_000, 60_000];
+
 function Picture({ photo, longest }: { photo: Photo; longest: number }) {
   const [state, setState] = useState<"coming" | "there" | "missing">("coming");
+  const [attempt, setAttempt] = useState(0);
+  useEffect(() => {
+    const pause = RETRY_MS[attempt];
+    if (state !== "missing" || pause === undefined) return undefined;
+    const timer = setTimeout(() => {
+      setAttempt(attempt + 1);
+      setState("coming");
+    }, pause);
+    return () => clearTimeout(timer);
+  }, [state, attempt]);
   const blur = photo.thumbhash && state !== "there" ? `url(${placeholder(photo.thumbhash)})` : undefined;
   return (
     <span class={`picture picture-${state}`} style={blur ? { backgroundImage: blur } : {}}>

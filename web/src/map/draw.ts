@@ -40,7 +40,6 @@ export function draw(canvas: HTMLCanvasElement, camera: Camera, outlines: Outlin
   const [halfX, halfY] = [size.width / 2 / world, size.height / 2 / world];
   for (const turn of [-1, 0, 1]) {
     const [left, right] = [camera.x - halfX - turn, camera.x + halfX - turn];
-    if (right < 0 || left > 1) continue;
     const across = size.width / 2 - (camera.x - turn) * world;
     const down = size.height / 2 - camera.y * world;
     brush.setTransform(ratio * world, 0, 0, ratio * world, ratio * across, ratio * down);

@@ -54,16 +54,16 @@ function build(world: World): Outlines {
     countries.push({ name, middle: { x: (left + right) / 2, y: (top + bottom) / 2 }, width: right - left });
   }
   const borders = new Path2D();
-  for (const line of mesh(world, world.objects.countries, (one, other) => one !== other).coordinates) trace(borders, line);
+  for (const line of mesh(world, world.objects.countries, (one, other) => one !== other).coordinates) trace(borders, unwrap(line));
   countries.sort((a, b) => b.width - a.width);
   return { land, borders, countries };
 }
 
 function part(rings: readonly number[][][]): Outlines["land"][number] {
   const path = new Path2D();
-  const bounds: [number, number, number, number] = [1, 1, 0, 0];
+  const bounds: [number, number, number, number] = [2, 2, -1, -1];
   for (const ring of rings) {
-    for (const { x, y } of trace(path, ring)) {
+    for (const { x, y } of trace(path, aroundPole(unwrap(ring)))) {
       bounds[0] = Math.min(bounds[0], x);
       bounds[1] = Math.min(bounds[1], y);
       bounds[2] = Math.max(bounds[2], x);
@@ -74,8 +74,27 @@ function part(rings: readonly number[][][]): Outlines["land"][number] {
   return { path, bounds };
 }
 
-function trace(path: Path2D, line: readonly number[][]): Point[] {
-  const points = line.map(([longitude = 0, latitude = 0]) => project(latitude, longitude));
+/** A line across the date line goes on beyond 180°, so that it is drawn in one piece. */
+function unwrap(line: readonly number[][]): [number, number][] {
+  let turns = 0;
+  let before = line[0]?.[0] ?? 0;
+  return line.map(([longitude = 0, latitude = 0]) => {
+    if (Math.abs(longitude - before) > 180) turns += longitude < before ? 360 : -360;
+    before = longitude;
+    return [longitude + turns, latitude];
+  });
+}
+
+/** A shore around a pole ends a whole turn from where it began: its land reaches to the edge of the map. */
+function aroundPole(ring: [number, number][]): [number, number][] {
+  const [first, last] = [ring[0], ring.at(-1)];
+  if (!first || !last || Math.abs(first[0] - last[0]) < 180) return ring;
+  const pole = last[1] < 0 ? -90 : 90;
+  return [...ring, [last[0], pole], [first[0], pole]];
+}
+
+function trace(path: Path2D, line: readonly [number, number][]): Point[] {
+  const points = line.map(([longitude, latitude]) => project(latitude, longitude));
   points.forEach(({ x, y }, index) => (index === 0 ? path.moveTo(x, y) : path.lineTo(x, y)));
   return points;
 }
