@@ -143,8 +143,9 @@ def test_commands_reach_a_daemon_in_a_deep_folder(daemons: StartDaemon, tmp_path
 
 def test_doctor_with_a_healthy_daemon(daemon: Daemon) -> None:
     """Silence but for one line when all is well."""
-    findings = json.loads(daemon.cli("doctor", "--json"))
-    assert findings == {"ok": True, "findings": []}
+    found = json.loads(daemon.cli("doctor", "--json"))
+    assert (found["ok"], found["findings"]) == (True, [])
+    assert found["reachability"]["answer"] == "off"
     assert daemon.cli("doctor").startswith("all fine\nfrom outside: ")
 
 
