@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from pixlsrve.cli.main import FAILED
 from pixlsrve.cli.options import data_dir_option, json_option, plain, print_json
 from pixlsrve.config import Config
 from pixlsrve.doctor.finding import Finding
-from pixlsrve.errors import PixlsrveError
+from pixlsrve.errors import ConfigError, PixlsrveError
 from pixlsrve.model import HomeReach
 
 
@@ -34,44 +35,89 @@ def doctor(data_dir: Path | None, config_file: Path | None, as_json: bool) -> in
       pixlsrve doctor
     """
     flags = {"data_dir": str(data_dir)} if data_dir else {}
-    settings = config.load(flags=flags, file=config_file)
+    try:
+        settings = config.load(flags=flags, file=config_file)
+    except ConfigError as error:
+        wrong = Finding(check="settings", message=error.message, remedy="Mend the settings, and ask again.")
+        return _tell([wrong, *_examine_rest()], None, as_json=as_json)
     findings = list(_examine(settings))
     outside = _from_outside(settings)
     findings += [Finding(**finding) for finding in outside["findings"]]
+    return _tell(findings, outside["verdict"], as_json=as_json)
+
+
+def _tell(findings: list[Finding], verdict: dict[str, Any] | None, *, as_json: bool) -> int:
+    """Print the findings; the exit code."""
     if as_json:
         rows = [{name: getattr(finding, name) for name in Finding.__struct_fields__} for finding in findings]
-        print_json({"ok": not findings, "findings": rows, "reachability": outside["verdict"]})
+        print_json({"ok": not findings, "findings": rows, "reachability": verdict})
         return FAILED if findings else 0
     if not findings:
         click.echo("all fine")
     for finding in findings:
         click.echo(f"{finding.severity}: {plain(finding.message)}\n  {plain(finding.remedy)}")
-    verdict = outside["verdict"]
-    click.echo(f"from outside: {plain(verdict['message'])}")
-    if verdict["remedy"]:
-        click.echo(f"  {plain(verdict['remedy'])}")
+    if verdict is not None:
+        click.echo(f"from outside: {plain(verdict['message'])}")
+        if verdict["remedy"]:
+            click.echo(f"  {plain(verdict['remedy'])}")
     return FAILED if findings else 0
 
 
 def _examine(settings: Config) -> Iterator[Finding]:
     """Every check; what a running daemon knows better is asked of it."""
-    from pixlsrve.doctor import folders, parts, ports, tunnel
-    from pixlsrve.wg import checkup
+    from pixlsrve.doctor import as_owner, computer, leftovers, parts, storage
+    from pixlsrve.doctor.running import check_running
 
-    running = _ask(settings.data_path) if instance.is_running(settings.data_path) else None
+    data_dir = settings.data_path
+    running = _ask(data_dir) if instance.is_running(data_dir) else None
     if isinstance(running, Finding):
         yield running
+    roots = [Path(root) for root in settings.photos]
+    if isinstance(running, dict):
+        yield from check_running(running)
+        roots = [Path(root["path"]) for root in running["photo_roots"] if not root["is_uploads"]]
+    for folder in storage.one_each((data_dir, settings.storage_path)):
+        yield from storage.check_disk(folder)
+    yield from leftovers.check_contents(settings)
+    yield from as_owner.look(data_dir, lambda: _examine_folders(settings, roots))
+    if running is None:
+        yield from leftovers.check_ended(data_dir)
+        yield from _examine_what_it_will_need(settings)
+    yield from parts.check_clock(data_dir)
+    yield from computer.check_computer(instance.running_pid(data_dir) if running is not None else None)
+    yield from _examine_rest()
+
+
+def _examine_folders(settings: Config, roots: list[Path]) -> Iterator[Finding]:
+    """What the daemon's user may do in the folders."""
+    from pixlsrve.doctor import folders
+
     yield from folders.check_data_dir(settings.data_path)
     yield from folders.check_storage_dir(settings.storage_path)
-    if isinstance(running, dict):
-        yield from folders.check_photos(Path(root["path"]) for root in running["photo_roots"] if not root["is_uploads"])
-        yield from (_notice(notice) for notice in running["notices"])
-    else:
-        yield from folders.check_photos(Path(root) for root in settings.photos)
-    if running is None:
-        yield from ports.check_ports(settings)
-        yield from tunnel.check_tunnel(checkup.faults(settings.wireguard))
-    yield from parts.check_clock(settings.data_path)
+    yield from folders.check_photos(roots)
+
+
+def _examine_what_it_will_need(settings: Config) -> Iterator[Finding]:
+    """Ports, networks, the certificate and workers of a daemon that is still to be started."""
+    from pixlsrve.cli.worker_check import check_worker
+    from pixlsrve.doctor import lan, ports, tunnel
+    from pixlsrve.mdns.interfaces import lan_interfaces
+    from pixlsrve.tls import checkup as certificate
+    from pixlsrve.wg import checkup
+
+    yield from ports.check_ports(settings)
+    yield from lan.check_lan(settings, lan_interfaces())
+    yield from tunnel.check_tunnel(checkup.faults(settings.wireguard))
+    yield from tunnel.check_tunnel(certificate.faults(settings.http, dt.datetime.now(dt.UTC)))
+    yield from check_worker(settings.index)
+
+
+def _examine_rest() -> Iterator[Finding]:
+    """What no setting changes."""
+    from pixlsrve.doctor import computer, parts
+
+    yield from computer.check_time_service()
+    yield from computer.check_service()
     yield from parts.check_parts()
 
 
@@ -108,8 +154,3 @@ def _from_outside(settings: Config) -> dict[str, Any]:
         asks_router=tunnel.port_mapping,
     )
     return {"verdict": msgspec.to_builtins(reachability.judge(facts)), "findings": []}
-
-
-def _notice(notice: dict[str, str]) -> Finding:
-    """What the daemon itself reports."""
-    return Finding(check="daemon", severity="warning", message=notice["message"], remedy=notice["remedy"])

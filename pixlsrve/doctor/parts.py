@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sqlite3
 import time
 import zoneinfo
@@ -11,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from pixlsrve.doctor.finding import Finding
+from pixlsrve.version import version_text
 
 SQLITE_FLOOR = (3, 40, 1)
 LIBRARY_FLOORS = {
@@ -83,8 +85,9 @@ def _check_parser() -> Iterator[Finding]:
 def check_clock(data_dir: Path, now_s: float | None = None) -> Iterator[Finding]:
     """The wall clock and the time zone data."""
     now_s = time.time() if now_s is None else now_s
+    began_s = max(BUILT_IN_S, _built_s())
     remedy = "Set it right, and keep it right with a time service, such as systemd-timesyncd."
-    if now_s < BUILT_IN_S:
+    if now_s < began_s:
         yield Finding(
             check="clock", message=f"The clock shows {time.strftime('%Y-%m-%d', time.gmtime(now_s))}.", remedy=remedy
         )
@@ -97,6 +100,15 @@ def check_clock(data_dir: Path, now_s: float | None = None) -> Iterator[Finding]
             message="The time zone data is missing, so that capture times without an offset may be wrong by hours.",
             remedy="Install the package tzdata.",
         )
+
+
+def _built_s() -> float:
+    """The day on which a packed program was built; 0 elsewhere."""
+    _, _, day = version_text().rstrip(")").partition("built ")
+    try:
+        return dt.datetime.fromisoformat(day).replace(tzinfo=dt.UTC).timestamp()
+    except ValueError:
+        return 0.0
 
 
 def _check_went_back(data_dir: Path, now_s: float, remedy: str) -> Iterator[Finding]:

@@ -22,13 +22,13 @@ def check_ports(config: Config) -> Iterator[Finding]:
         yield from _check(
             config,
             config.http.tls_port,
-            "tls port",
+            "tls_port",
             "HTTPS stays off meanwhile; stop the other program, or set http.tls_port.",
         )
     yield from _check(
         config,
         config.compat.websocket_port if config.http.port else 0,
-        "websocket port",
+        "websocket_port",
         "The broadcast websocket stays off meanwhile; stop the other program, or set compat.websocket_port.",
         host=("compat.websocket_host", config.compat.websocket_host),
     )

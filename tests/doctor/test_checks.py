@@ -103,7 +103,7 @@ def test_foreign_address_is_found() -> None:
     """An address that no interface has (RFC 5737)."""
     http = HttpConfig(host="192.0.2.1", port=8080)
     found = _checks(ports.check_ports(Config(data_dir="/d", storage_dir="/s", http=http)))
-    assert found == ["port", "tls port"]
+    assert found == ["port", "tls_port"]
 
 
 def test_wrong_clock_is_found(tmp_path: Path) -> None:
