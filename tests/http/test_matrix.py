@@ -58,6 +58,7 @@ DECLARED: dict[Access, frozenset[str]] = {
             "GET /more",
             "GET /more/{part}",
             "GET /gallery/assets/{name}",
+            "GET /manifest.webmanifest",
             "POST /pisync/auth/register",
             "POST /pisync/auth/login",
             "GET /accounts/{provider}/login/",

@@ -122,6 +122,7 @@ PUBLIC = {
     # the gallery: one page at many addresses, and its files
     *("GET /albums", "GET /albums/{id}", "GET /search", "GET /map", "GET /photo/{id}", "GET /more", "GET /more/{part}"),
     "GET /gallery/assets/{name}",
+    "GET /manifest.webmanifest",
     # the ways in
     *("POST /api/v1/auth/login", "POST /api/v1/auth/pair", "POST /api/v1/auth/token/refresh"),
     *("GET /api/v1/auth/social", "POST /api/v1/auth/social"),

@@ -109,6 +109,14 @@ async def get_file(request: web.Request) -> web.Response:
     return file.answer(request, {hdrs.CACHE_CONTROL: f"public, {YEAR}, immutable"})
 
 
+async def get_manifest(request: web.Request) -> web.Response:
+    """GET /manifest.webmanifest: how the gallery is installed as an app (W3C Web Application Manifest)."""
+    file = _FILES.get("manifest.webmanifest")
+    if file is None:
+        raise NotFound("The gallery has not been built.")
+    return file.answer(request, {hdrs.CACHE_CONTROL: "no-cache"})
+
+
 def _route(path: str) -> Route:
     return Route(
         method="GET",
@@ -123,6 +131,15 @@ def _route(path: str) -> Route:
 
 ROUTES: tuple[Route, ...] = (
     *(_route(path) for path in VIEWS),
+    Route(
+        method="GET",
+        path="/manifest.webmanifest",
+        handler=get_manifest,
+        access=Access.PUBLIC,
+        rate=Rate.FREE,
+        summary="How the gallery is installed as an app.",
+        content_type="application/manifest+json",
+    ),
     Route(
         method="GET",
         path="/gallery/assets/{name}",
