@@ -147,6 +147,19 @@ class UploadsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Free space that uploads leave, MiB; -1 for 1 GiB or 5 % of the disk, the smaller."""
 
 
+class BackupConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[backup]: the backups that the daemon makes by itself, one a day."""
+
+    enabled: bool = True
+    """Make them."""
+    directory: str = ""
+    """A folder on another disk that gets a copy of each; it must exist. Empty for none."""
+    keep_daily: Annotated[int, Meta(ge=1, le=365)] = 7
+    """Of how many days the newest is kept."""
+    keep_weekly: Annotated[int, Meta(ge=0, le=520)] = 4
+    """Of how many weeks the newest is kept."""
+
+
 class LogConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[log]: what goes to standard error."""
 
@@ -189,6 +202,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dns: DnsConfig = DnsConfig()
     index: IndexConfig = IndexConfig()
     uploads: UploadsConfig = UploadsConfig()
+    backup: BackupConfig = BackupConfig()
     log: LogConfig = LogConfig()
     social: dict[str, SocialConfig] = {}
 
@@ -205,9 +219,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def default_data_dir(env: Mapping[str, str] = os.environ) -> Path:
     """Where state lives unless told otherwise: the service's directory for root when installed, else the user's."""
-    for variable in ("PIXLSRVE_DATA_DIR", "STATE_DIRECTORY"):  # the second one is systemd's, for its StateDirectory=
-        if env.get(variable):
-            return Path(env[variable])
+    if env.get("PIXLSRVE_DATA_DIR"):
+        return Path(env["PIXLSRVE_DATA_DIR"])
+    if env.get("STATE_DIRECTORY") == str(SERVICE_DATA_DIR):  # systemd's name for our unit's StateDirectory=
+        return SERVICE_DATA_DIR
     if os.geteuid() == 0 and SERVICE_CONFIG.exists():
         return SERVICE_DATA_DIR
     return Path(platformdirs.user_data_dir("pixlsrve", appauthor=False))
@@ -216,7 +231,7 @@ def default_data_dir(env: Mapping[str, str] = os.environ) -> Path:
 def default_config_file() -> Path | None:
     """The TOML file that is read without being named, or None."""
     user_file = Path(platformdirs.user_config_dir("pixlsrve", appauthor=False)) / "pixlsrve.toml"
-    is_service = os.geteuid() == 0 or "CONFIGURATION_DIRECTORY" in os.environ
+    is_service = os.geteuid() == 0 or os.environ.get("CONFIGURATION_DIRECTORY") == str(SERVICE_CONFIG.parent)
     candidates = [SERVICE_CONFIG] if is_service else [user_file]
     return next((file for file in candidates if file.is_file()), None)
 
@@ -360,6 +375,8 @@ def _check_overlaps(config: Config) -> None:
     pairs += [(storage, Path(root), "storage_dir", "photos") for root in config.photos if Path(root) != storage]
     if not inside_data:
         pairs.append((data, storage, "data_dir", "storage_dir"))
+    if config.backup.directory:
+        _check_backup(Path(config.backup.directory).expanduser(), config)
     roots = [Path(root) for root in config.photos]
     pairs += [(a, b, "photos", "photos") for i, a in enumerate(roots) for b in roots[i + 1 :]]
     for a, b, name_a, name_b in pairs:
@@ -369,6 +386,16 @@ def _check_overlaps(config: Config) -> None:
                 f"{name_a} ({a}) and {name_b} ({b}) overlap; "
                 "each must be a folder of its own, neither inside the other."
             )
+
+
+def _check_backup(directory: Path, config: Config) -> None:
+    """The backups' folder may hold the others, and be in none of them."""
+    if not directory.is_absolute():
+        raise ConfigError(f"The setting backup.directory must be a whole path such as /mnt/disk/pixlsrve: {directory}")
+    others = [("data_dir", config.data_dir), ("storage_dir", config.storage_dir)]
+    for name, other in [*others, *(("photos", root) for root in config.photos)]:
+        if _real(directory).is_relative_to(_real(Path(other))):
+            raise ConfigError(f"backup.directory ({directory}) is inside of {name} ({other}); name a folder elsewhere.")
 
 
 def _real(path: Path) -> Path:

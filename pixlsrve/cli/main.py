@@ -27,6 +27,9 @@ _COMMANDS = {
     "token": "pixlsrve.cli.token:token",
     "agent": "pixlsrve.cli.agent:agent",
     "doctor": "pixlsrve.cli.doctor:doctor",
+    "backup": "pixlsrve.cli.backup:backup",
+    "restore": "pixlsrve.cli.restore:restore",
+    "verify": "pixlsrve.cli.verify:verify",
     "tunnel-helper": "pixlsrve.cli.tunnel_helper:tunnel_helper",
 }
 

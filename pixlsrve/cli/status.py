@@ -109,10 +109,10 @@ def _root_row(root: dict[str, Any]) -> list[str]:
     """One row of the table."""
     last = root["last_scan"]
     when = datetime.fromisoformat(last).replace(tzinfo=UTC).astimezone().strftime("%Y-%m-%d %H:%M") if last else "-"
-    return [root["path"], root["state"], f"{root['total_photos']:,}", _size(root["size_bytes"]), when]
+    return [root["path"], root["state"], f"{root['total_photos']:,}", size_text(root["size_bytes"]), when]
 
 
-def _size(size_bytes: int) -> str:
+def size_text(size_bytes: int) -> str:
     """A size for people."""
     size = float(size_bytes)
     for unit in ("B", "kB", "MB", "GB"):

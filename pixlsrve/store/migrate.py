@@ -10,38 +10,16 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Literal
 
 from pixlsrve.errors import StartError, StorageError
 from pixlsrve.store.database import DatabaseDamaged
+from pixlsrve.store.durable import sync
 
 Schema = Literal["state", "index", "thumbnails"]
 PAGE_SIZE_BYTES = {"state": 4096, "index": 4096, "thumbnails": 16384}
-
-
-@dataclass(frozen=True)
-class Migrated:
-    """What `migrate` did: the file, and the copy of its older self where there was one."""
-
-    path: Path
-    copy: Path | None
-
-    def take_back(self) -> None:
-        """Put the copy back in place of the migrated file; nothing may have the file open."""
-        if self.copy is None:
-            return
-        for suffix in ("-wal", "-shm"):
-            Path(f"{self.path}{suffix}").unlink(missing_ok=True)
-        self.copy.replace(self.path)
-
-    def keep(self) -> None:
-        """The new start came up: older copies than this one are not needed any more."""
-        for old in self.path.parent.glob(f"{self.path.name}.before-*"):
-            if old != self.copy and self.copy is not None:
-                old.unlink(missing_ok=True)
 
 
 def statements_of(schema: Schema) -> list[list[str]]:
@@ -62,10 +40,11 @@ def split_statements(script: str) -> list[str]:
     return statements
 
 
-def migrate(path: Path, schema: Schema) -> Migrated:
-    """Create or upgrade the database at `path`.
+def migrate(path: Path, schema: Schema, before: Callable[[Path, Path], None] = lambda *_: None) -> None:
+    """Create or upgrade the database at `path`, and test it once it was upgraded.
 
-    Raises DatabaseDamaged, and StartError when the file was written by a newer program.
+    `before` is told the path and the copy of its older self when that is durable, before the file is changed. The copy
+    is the caller's to put back. Raises DatabaseDamaged, and StartError when the file was written by a newer program.
     """
     migrations = statements_of(schema)
     is_new = not path.exists() or path.stat().st_size == 0
@@ -78,16 +57,19 @@ def migrate(path: Path, schema: Schema) -> Migrated:
             version = int(connection.execute("PRAGMA user_version").fetchone()[0])
             _check_version(path, version, len(migrations))
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-            copy = _copy_aside(connection, path, version) if 0 < version < len(migrations) else None
+            is_upgrade = 0 < version < len(migrations)
+            if is_upgrade:
+                before(path, _copy_aside(path, version))
             for number, statements in enumerate(migrations[version:], version + 1):
                 _apply(connection, path, number, statements)
+        if is_upgrade:
+            _test(path, schema)
     except sqlite3.DatabaseError as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             raise DatabaseDamaged(path, str(error)) from error
         raise StartError(
             f"The database {path} can't be opened: {error}. Check the rights and the free space."
         ) from error
-    return Migrated(path, copy)
 
 
 def _make_private(path: Path) -> None:
@@ -105,13 +87,42 @@ def _check_version(path: Path, version: int, newest: int) -> None:
         )
 
 
-def _copy_aside(connection: sqlite3.Connection, path: Path, version: int) -> Path:
-    """A consistent copy of the file before it is changed."""
+def _copy_aside(path: Path, version: int) -> Path:
+    """A consistent, checked and durable copy of the file before it is changed."""
     copy = path.with_name(f"{path.name}.before-{version + 1}")
-    _make_private(copy)
-    with contextlib.closing(sqlite3.connect(copy)) as target:
-        connection.backup(target)
+    copy_verified(path, copy)
     return copy
+
+
+def _test(path: Path, schema: Schema) -> None:
+    """Look at an upgraded database. Raises StartError when it is not what this program makes, DatabaseDamaged."""
+    if schema == "state":  # the others are large, and can be made again
+        check(path)
+    try:
+        check_schema(path, schema)
+    except StorageError as error:
+        raise StartError(f"The upgrade of {path.name} went wrong: {error.message}") from error
+
+
+def check_schema(path: Path, schema: Schema) -> None:
+    """Raises StorageError unless the database has exactly what the migrations up to its version make; sqlite3.Error."""
+    with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        found = _objects(connection)
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as model:
+        for statements in statements_of(schema)[:version]:
+            for statement in statements:
+                model.execute(statement)
+        expected = _objects(model)
+    differing = sorted({name for name, _ in found.symmetric_difference(expected)})
+    if differing:
+        raise StorageError(f"{path.name} does not have the tables of version {version} ({', '.join(differing[:3])}).")
+
+
+def _objects(connection: sqlite3.Connection) -> set[tuple[str, str]]:
+    """Everything in a schema by name and definition, but for what SQLite keeps for itself."""
+    rows = connection.execute("SELECT name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_stat%'")
+    return {(str(name), " ".join(str(sql).split())) for name, sql in rows}
 
 
 def _apply(connection: sqlite3.Connection, path: Path, number: int, statements: list[str]) -> None:
@@ -150,14 +161,16 @@ def check(path: Path, *, is_cancelled: Callable[[], bool] | None = None) -> None
 def copy_verified(path: Path, copy: Path) -> None:
     """Write a consistent, checked copy of the database to `copy`, replacing an older one atomically."""
     fresh = copy.with_name(f"{copy.name}.new")
-    fresh.unlink(missing_ok=True)
+    for left in (fresh, *(Path(f"{fresh}{suffix}") for suffix in ("-wal", "-shm", "-journal"))):
+        left.unlink(missing_ok=True)
     _make_private(fresh)
     with (
         contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as source,
         contextlib.closing(sqlite3.connect(fresh)) as target,
     ):
         source.backup(target)
+        target.execute("PRAGMA journal_mode = DELETE")  # one file, without a log beside it
     check(fresh)
-    with fresh.open("rb") as file:
-        os.fsync(file.fileno())
+    sync(fresh)
     fresh.replace(copy)
+    sync(copy.parent)

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pixlsrve import __version__
 from pixlsrve.errors import StartError
 from pixlsrve.store.database import DatabaseDamaged
-from pixlsrve.store.migrate import Migrated, Schema, check, migrate
+from pixlsrve.store.durable import sync
+from pixlsrve.store.migrate import Schema, check, migrate
+from pixlsrve.store.upgrade import Upgrade
 
 STATE, INDEX, THUMBNAILS = "state.db", "index.db", "thumbnails.db"
 COPY_FOLDER = "backup"
@@ -27,36 +29,42 @@ _SCHEMAS: dict[str, Schema] = {STATE: "state", INDEX: "index", THUMBNAILS: "thum
 _COMPANIONS = ("-wal", "-shm")
 
 
+def schema_of(name: str) -> Schema:
+    """Which schema a database has, by its file's name."""
+    return _SCHEMAS[name]
+
+
 @dataclass
 class Prepared:
     """What preparing did. `repairs` are sentences for a person; `unchecked` is what is to be checked while running."""
 
-    migrated: list[Migrated] = field(default_factory=list)
+    upgrade: Upgrade
     repairs: list[str] = field(default_factory=list)
     unchecked: list[Path] = field(default_factory=list)
 
-    def take_back(self) -> None:
-        """The start failed: undo the migrations. No connection may be open."""
-        for migrated in self.migrated:
-            migrated.take_back()
+    def take_back(self, cause: str = "the start failed") -> None:
+        """The start failed: undo the migrations. No connection may be open. Raises OSError."""
+        self.upgrade.take_back(cause)
 
     def keep(self) -> None:
         """The start came up."""
-        for migrated in self.migrated:
-            migrated.keep()
+        self.upgrade.came_up()
 
 
 def prepare(data_dir: Path) -> Prepared:
     """Make all three databases ready to be opened. Raises StartError."""
-    prepared = Prepared()
+    prepared = Prepared(Upgrade(data_dir, __version__))
+    went_back = prepared.upgrade.begin()
+    if went_back is not None:
+        raise StartError(went_back)
     was_clean = _take_clean_mark(data_dir)
     try:
         if not _prepare_state(data_dir, prepared):
             remove(data_dir / INDEX)
         for name in (INDEX, THUMBNAILS):
             _prepare_rebuildable(data_dir / name, prepared, was_clean=was_clean)
-    except BaseException:
-        prepared.take_back()
+    except BaseException as error:
+        prepared.take_back(str(error))
         raise
     return prepared
 
@@ -71,7 +79,7 @@ def _prepare_state(data_dir: Path, prepared: Prepared) -> bool:
     try:
         if path.exists():
             check(path)
-        prepared.migrated.append(migrate(path, "state"))
+        migrate(path, "state", prepared.upgrade.note)
     except DatabaseDamaged as error:
         if not copy.exists():
             raise StartError(
@@ -79,7 +87,7 @@ def _prepare_state(data_dir: Path, prepared: Prepared) -> bool:
                 "or move it away to begin anew."
             ) from error
         prepared.repairs.append(restore_state(data_dir, "it was damaged"))
-        prepared.migrated.append(migrate(path, "state"))
+        migrate(path, "state", prepared.upgrade.note)
         return False
     return is_same
 
@@ -99,14 +107,14 @@ def restore_state(data_dir: Path, cause: str) -> str:
     fresh = path.with_name(f"{STATE}.restored")
     shutil.copyfile(copy, fresh)
     fresh.chmod(0o600)
-    _sync(fresh)
+    sync(fresh)
     aside = f".damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
     for suffix in ("", *_COMPANIONS):
         with contextlib.suppress(FileNotFoundError):
             Path(f"{path}{suffix}").replace(f"{path}{aside}{suffix}")
     copied_at = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(copy.stat().st_mtime))
     fresh.replace(path)
-    _sync(data_dir)
+    sync(data_dir)
     return f"The state database was restored from its copy of {copied_at}, for {cause}; later changes to it are lost."
 
 
@@ -118,11 +126,11 @@ def _prepare_rebuildable(path: Path, prepared: Prepared, *, was_clean: bool) -> 
                 check(path)
             elif path.name == INDEX:
                 prepared.unchecked.append(path)
-        prepared.migrated.append(migrate(path, _SCHEMAS[path.name]))
+        migrate(path, _SCHEMAS[path.name], prepared.upgrade.note)
     except DatabaseDamaged as error:
         prepared.repairs.append(f"{error.message} It is made again from the photos.")
         remove(path)
-        prepared.migrated.append(migrate(path, _SCHEMAS[path.name]))
+        migrate(path, _SCHEMAS[path.name], prepared.upgrade.note)
 
 
 def remove(path: Path) -> None:
@@ -159,12 +167,3 @@ def _fingerprint(data_dir: Path, names: Iterable[str]) -> dict[str, list[int]]:
             facts, log = path.stat(), Path(f"{path}-wal")
             result[name] = [facts.st_size, facts.st_mtime_ns, log.stat().st_size if log.exists() else 0]
     return result
-
-
-def _sync(path: Path) -> None:
-    """Make a file or a folder's entries durable."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

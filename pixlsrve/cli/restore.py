@@ -1,0 +1,108 @@
+"""`pixlsrve restore`: put a backup in place."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pixlsrve import config, instance
+from pixlsrve.cli.options import data_dir_option, json_option, plain, print_json
+from pixlsrve.cli.progress import bar_of_bytes
+from pixlsrve.cli.status import size_text
+from pixlsrve.config import Config
+from pixlsrve.errors import Conflict
+
+if TYPE_CHECKING:
+    from pixlsrve.store.backup.restoring import Plan
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Check the backup and say what would be done.")
+@click.option("--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="Settings in TOML.")
+@data_dir_option
+@json_option
+def restore(file: Path, dry_run: bool, config_file: Path | None, data_dir: Path | None, as_json: bool) -> None:
+    """Put a backup in place of what is there; that is kept aside. The daemon must be stopped.
+
+    The host is the one that it was when the backup was made: devices go on without pairing again.
+
+    \b
+    Example:
+      pixlsrve restore --dry-run /mnt/stick/photos-host.backup
+      pixlsrve restore /mnt/stick/photos-host.backup
+    """
+    from pixlsrve.store.backup import restoring
+
+    archive = file.expanduser().absolute()
+    settings = config.load(flags={"data_dir": str(data_dir)} if data_dir else {}, file=config_file)
+    if instance.is_running(settings.data_path):
+        pid = instance.running_pid(settings.data_path)
+        raise Conflict(
+            f"pixlsrve runs on {settings.data_path} (process {pid}); stop it first: a service with "
+            "`systemctl stop pixlsrve`, else with Control-C where it was started.",
+            reason="running",
+        )
+    total = archive.stat().st_size if archive.is_file() else 0
+    with bar_of_bytes("checking", total) as progress:
+        plan = restoring.examine(archive, settings.data_path, progress)
+    if not dry_run:
+        instance.prepare_data_dir(settings.data_path)
+        with instance.locked(settings.data_path), bar_of_bytes("restoring", plan.contents.size_bytes) as progress:
+            settings.storage_path.mkdir(mode=0o750, parents=True, exist_ok=True)
+            plan = restoring.restore(archive, settings.data_path, settings.storage_path, progress)
+    if as_json:
+        print_json(_facts(plan, is_done=not dry_run))
+    else:
+        for line in _sentences(plan, settings, is_done=not dry_run):
+            click.echo(plain(line))
+
+
+def _facts(plan: Plan, *, is_done: bool) -> dict[str, Any]:
+    header = plan.contents.header
+    return {
+        "restored": is_done,
+        "host_id": header.host_id,
+        "created_at": _moment(header.created_us).isoformat().replace("+00:00", "Z"),
+        "program": header.program,
+        "size_bytes": plan.contents.size_bytes,
+        "uploads": plan.uploads,
+        "replaces_host_id": plan.present_host or None,
+        "kept_aside": str(plan.aside) if plan.aside else None,
+        "still_revoked": plan.still_revoked,
+        "knows_revocations": plan.knows_revocations,
+    }
+
+
+def _sentences(plan: Plan, settings: Config, *, is_done: bool) -> list[str]:
+    """What a person is to know, most important first."""
+    header = plan.contents.header
+    made = _moment(header.created_us).astimezone().strftime("%Y-%m-%d %H:%M")
+    done = "Restored" if is_done else "The backup is sound. It would restore"
+    lines = [
+        f"{done} {settings.data_path} as it was on {made}: host {header.host_id}, "
+        f"{len(plan.contents.members)} files, {size_text(plan.contents.size_bytes)}, {plan.uploads} uploads."
+    ]
+    if plan.is_other_host:
+        lines.append(f"The installation that was there is another host ({plan.present_host}).")
+    if plan.aside is not None:
+        lines.append(f"What was there before is kept in {plan.aside}.")
+    elif plan.present_host:
+        lines.append(f"What is there now would be kept in a folder of {settings.data_path}.")
+    if plan.still_revoked:
+        lines.append(f"Revoked since then, and still so: {', '.join(plan.still_revoked)}.")
+    if not plan.knows_revocations:
+        lines.append(
+            f"Devices and passwords that were withdrawn after {made} work again: look at `pixlsrve devices` and "
+            "`pixlsrve user list`, and revoke them once more."
+        )
+    if is_done:
+        lines.append("Start pixlsrve now; devices that were paired by then go on without pairing again.")
+    return lines
+
+
+def _moment(at_us: int) -> datetime:
+    return datetime.fromtimestamp(at_us / 1_000_000, UTC)
