@@ -2,12 +2,14 @@
 import { lazy, Suspense } from "preact/compat";
 
 import { liveState } from "./api/live";
+import { otherWays } from "./api/ways";
 import { texts } from "./i18n";
 import { path } from "./router";
 import { sessionState } from "./session";
 import { Icon } from "./ui/Icon";
 import { Message } from "./ui/Message";
 import { Notices } from "./ui/notices";
+import { DropAnywhere, UploadChip } from "./upload/Anywhere";
 import { TimelineView } from "./views/Timeline";
 import { viewFor } from "./views";
 
@@ -33,10 +35,26 @@ export function App() {
       {liveState.value === "lost" && (
         <div class="connection" role="status">
           {texts.value.live.lost}
+          {otherWays.value.length > 0 && <OtherWays />}
         </div>
       )}
+      <UploadChip />
+      <DropAnywhere />
       <Notices />
     </div>
+  );
+}
+
+function OtherWays() {
+  return (
+    <p>
+      {texts.value.more.ways}{" "}
+      {otherWays.value.map(({ url, host }) => (
+        <a key={url} href={url}>
+          {host}{" "}
+        </a>
+      ))}
+    </p>
   );
 }
 

@@ -1,8 +1,9 @@
 // The start: language, whether this browser is signed in, then the page.
 import { render } from "preact";
 
+import { isExpected } from "./api/ways";
 import { App } from "./app";
-import { chooseLanguage } from "./i18n";
+import { chooseLanguage, texts } from "./i18n";
 import { startRouter } from "./router";
 import { startSession } from "./session";
 import "./styles/base.css";
@@ -10,11 +11,17 @@ import "./styles/shell.css";
 import "./styles/grid.css";
 
 async function start(): Promise<void> {
+  const place = document.getElementById("app");
+  if (!place) return;
+  if (!(await isExpected())) {
+    await chooseLanguage();
+    render(<p class="message">{texts.value.more.otherHost}</p>, place);
+    return;
+  }
   startRouter();
   startSession();
   await chooseLanguage();
-  const place = document.getElementById("app");
-  if (place) render(<App />, place);
+  render(<App />, place);
 }
 
 void start();

@@ -11,8 +11,15 @@ export class ApiError extends Error {
   }
 }
 
-/** What a page does when the host answers as it does to those who are signed in, and when it doesn't any more. */
-export const session = { good: (): void => undefined, ended: (_revoked: boolean): void => undefined };
+/** What a page does when the host answers as it does to those who are signed in, when it doesn't any more, and when it
+ * does not answer at all. */
+export const session = {
+  good: (): void => undefined,
+  ended: (_revoked: boolean): void => undefined,
+  silent: (): void => undefined,
+};
+/** A host that takes longer may be slow or gone: an open connection to an address that is gone says nothing. */
+const PATIENCE_MS = 4_000;
 
 type Query = Record<string, string | number | boolean | null | undefined>;
 
@@ -29,10 +36,14 @@ async function ask<T>(method: string, path: string, body?: unknown, signal?: Abo
     request.body = JSON.stringify(body);
   }
   if (signal) request.signal = signal;
-  const response = await fetch(path, request).catch((error: unknown) => {
-    if (error instanceof DOMException && error.name === "AbortError") throw error;
-    throw new ApiError(0, "UNREACHABLE", "");
-  });
+  const patience = setTimeout(() => session.silent(), PATIENCE_MS);
+  const response = await fetch(path, request)
+    .catch((error: unknown) => {
+      if (error instanceof DOMException && error.name === "AbortError") throw error;
+      session.silent();
+      throw new ApiError(0, "UNREACHABLE", "");
+    })
+    .finally(() => clearTimeout(patience));
   if (response.ok) session.good();
   if (response.status === 204) return undefined as T;
   const answer: unknown = await response.json().catch(() => null);

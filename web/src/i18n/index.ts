@@ -4,7 +4,7 @@ import { signal } from "@preact/signals";
 import { en } from "./en";
 
 export type Catalogue = typeof en;
-interface Plural {
+export interface Plural {
   one: string;
   other: string;
 }
@@ -16,6 +16,9 @@ const LOADERS: Record<string, () => Promise<Catalogue>> = {
 /** The catalogue in use; read it while drawing, so that a change is drawn. */
 export const texts = signal<Catalogue>(en);
 let language = "en";
+
+/** The language that the page speaks, as a BCP 47 tag. */
+export const languageTag = (): string => language;
 
 /** Load the first of the browser's languages that there is a catalogue for; English otherwise. */
 export async function chooseLanguage(wanted: readonly string[] = navigator.languages): Promise<void> {

@@ -1,17 +1,36 @@
 // What else there is: the way to other pages, to HTTPS, and out.
 import { useEffect, useState } from "preact/hooks";
 
+import { learnMe, me } from "../api/me";
 import { texts } from "../i18n";
 import { signOut } from "../session";
+import { Icon, type IconName } from "../ui/Icon";
 
 export default function More() {
   const words = texts.value.more;
+  const nav = texts.value.nav;
+  const isAdmin = me.value?.role === "admin";
+  useEffect(() => void learnMe().catch(() => undefined), []);
   useEffect(() => {
     document.title = `${texts.value.nav.more} · ${texts.value.appName}`;
   }, [texts.value]);
   return (
     <div class="page">
       <h1>{texts.value.nav.more}</h1>
+      <ul class="links">
+        {isAdmin && (
+          <>
+            <Place to="/more/home" icon="home" text={nav.home} />
+            <Place to="/more/people" icon="people" text={words.people} />
+          </>
+        )}
+        <Place to="/more/upload" icon="upload" text={nav.upload} />
+        <Place to="/more/devices" icon="devices" text={nav.devices} />
+        <Place to="/more/away" icon="away" text={words.away} />
+        <Place to="/more/duplicates" icon="copies" text={words.duplicates} />
+        <Place to="/more/problems" icon="problem" text={words.problems} />
+        {isAdmin && <Place to="/more/settings" icon="settings" text={words.settings} />}
+      </ul>
       <ul class="links">
         <li>
           <a href="/live">{words.live}</a>
@@ -27,6 +46,16 @@ export default function More() {
         </button>
       </p>
     </div>
+  );
+}
+
+function Place({ to, icon, text }: { to: string; icon: IconName; text: string }) {
+  return (
+    <li>
+      <a class="place" href={to}>
+        <Icon name={icon} /> {text}
+      </a>
+    </li>
   );
 }
 

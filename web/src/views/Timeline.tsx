@@ -8,6 +8,7 @@ import { Scrubber, type Month } from "../grid/Scrubber";
 import type { Source } from "../grid/model";
 import { UNIT_SIZE, type Section } from "../grid/units";
 import { dayText, texts } from "../i18n";
+import { UploadButton } from "../upload/Anywhere";
 import { useFresh } from "../ui/fresh";
 import { Failure, Message } from "../ui/Message";
 
@@ -33,13 +34,19 @@ export function TimelineView() {
   if (fresh.error) return <Failure error={fresh.error} onRetry={fresh.again} />;
   if (!source || !fresh.value) return <p class="loading">{texts.value.loading}</p>;
   if (source.sections.length === 0) {
-    return <Message title={texts.value.timeline.empty} hint={texts.value.timeline.emptyHint} />;
+    return (
+      <>
+        <Message title={texts.value.timeline.empty} hint={texts.value.timeline.emptyHint} />
+        <UploadButton />
+      </>
+    );
   }
   const months: Month[] = fresh.value.months.toReversed();
   return (
     <>
       <h1 class="only-read">{texts.value.timeline.title}</h1>
       <PhotoList source={source} label={texts.value.timeline.title} control={control.current} onSection={setAt} />
+      <UploadButton />
       <Scrubber
         months={months}
         at={at.slice(0, 7)}

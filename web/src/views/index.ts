@@ -2,10 +2,25 @@
 import type { ComponentType } from "preact";
 import { lazy } from "preact/compat";
 
+/** A view about running the host, with its own catalogue of texts. */
+const manage = (load: () => Promise<{ default: ComponentType }>): ComponentType =>
+  lazy(async () => {
+    const [view] = await Promise.all([load(), import("../i18n/manage").then(({ chooseWords }) => chooseWords())]);
+    return view;
+  });
+
 const VIEWS: [RegExp, ComponentType][] = [
   [/^\/albums(\/[^/]+)?$/, lazy(() => import("./Albums"))],
   [/^\/map$/, lazy(() => import("./Map"))],
   [/^\/more$/, lazy(() => import("./More"))],
+  [/^\/more\/upload$/, manage(() => import("./Upload"))],
+  [/^\/more\/devices$/, manage(() => import("./Devices"))],
+  [/^\/more\/away$/, manage(() => import("./Away"))],
+  [/^\/more\/home$/, manage(() => import("./Home"))],
+  [/^\/more\/people$/, manage(() => import("./People"))],
+  [/^\/more\/settings$/, manage(() => import("./Settings"))],
+  [/^\/more\/duplicates$/, manage(() => import("./Duplicates"))],
+  [/^\/more\/problems$/, manage(() => import("./Problems"))],
   [/^\/search$/, lazy(() => import("./Search"))],
 ];
 
