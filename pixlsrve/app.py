@@ -74,6 +74,7 @@ from pixlsrve.outbound import Outbound
 from pixlsrve.services import Service
 from pixlsrve.services import running as running_service
 from pixlsrve.store import recovery, state, upkeep
+from pixlsrve.store.backup.daily import DailyBackups
 from pixlsrve.store.database import Database, DatabaseDamaged
 from pixlsrve.wg.backends import means
 from pixlsrve.wg.dns.service import TunnelDns
@@ -167,10 +168,12 @@ class _Start:
         await self._serve("tunnel", self._vpn)
         self._devices.registry.reachable.own_ports = frozenset(parts.ports.values())
         advertiser = self._make_advertiser(server)
+        self._backups = DailyBackups(config.data_path, config.backup, program=__version__, now_us=self._clock.now_us)
         await self._start_control(parts, advertiser)
         copies = upkeep.StateCopies(config.data_path, self._report)
         self._identity.revocation.on_change(copies.hasten)
         await self._serve("state copies", copies)
+        await self._serve("backups", self._backups)
         await self._serve("database check", upkeep.BackgroundCheck(self._prepared.unchecked, self._report))
         for name, service in self._reachability.services():
             await self._serve(name, service)
@@ -317,7 +320,7 @@ class _Start:
         app[library.THUMBNAIL_CACHING] = self._config.http.thumbnail_cache
         app[UPLOADS], app[UPLOAD_SESSIONS] = self._uploads
         app[PNG_THUMBNAILS] = PngThumbnails(self._config.storage_path, self._thumbnails)
-        app[CONTENTS] = Contents(self._index_db, self._roots, app[PNG_THUMBNAILS], is_media)
+        app[CONTENTS] = Contents(self._index_db, self._state_db, self._roots, app[PNG_THUMBNAILS], is_media)
         app[DEVICES] = self._devices
         app[HEALTH_DESK] = self._health = HealthDesk(
             self._config, self._state_db, roots=self._roots, identity=self._identity, devices=self._devices
@@ -416,6 +419,7 @@ class _Start:
             revocation=self._identity.revocation,
             tunnel=self._vpn,
             dns=self._dns,
+            backups=self._backups,
             started_s=self._started_s,
         )
         self._health.notices, self._health.verdict = controls.notices, reach_desk.verdict

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import time
@@ -23,6 +24,7 @@ from pixlsrve.mdns.advertiser import Advertiser
 from pixlsrve.media.assets import Library, RootTotals
 from pixlsrve.media.roots import Root, Roots
 from pixlsrve.model import Role, RootState
+from pixlsrve.store.backup.daily import DailyBackups
 from pixlsrve.store.tokens import ScriptToken
 from pixlsrve.wg.dns.service import TunnelDns
 from pixlsrve.wg.tunnel import Tunnel
@@ -59,6 +61,7 @@ class DaemonControls:
     revocation: Revocation
     tunnel: Tunnel
     dns: TunnelDns
+    backups: DailyBackups
     started_s: float
 
     async def status(self) -> dict[str, Any]:
@@ -80,6 +83,7 @@ class DaemonControls:
             "reachability": await self.reachability.status(),
             "photo_roots": [_root(root, totals.get(root.id, RootTotals())) for root in self.roots],
             "indexing_status": self._indexing(),
+            "backup": await asyncio.to_thread(self.backups.status),
             "notices": self.notices(),
         }
 
@@ -159,6 +163,7 @@ class DaemonControls:
         notices += self.broadcast.notices()
         notices += self.tunnel.notices()
         notices += self.dns.notices()
+        notices += self.backups.notices()
         for name, cause in sorted(self.failing.items()):
             notices.append({"message": f"The part {name} keeps failing ({cause}).", "remedy": "Look into the log."})
         return notices

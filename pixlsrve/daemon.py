@@ -22,6 +22,7 @@ from pixlsrve.heartbeat import Heartbeat
 from pixlsrve.http.guard import raise_descriptor_limit
 from pixlsrve.notify import notify
 from pixlsrve.store import recovery
+from pixlsrve.store.backup import restoring
 from pixlsrve.store.database import DatabaseDamaged
 
 log = structlog.get_logger(__name__)
@@ -46,6 +47,9 @@ def run_daemon(config: Config, *, seed: app.Seed | None = None, reread: Reread |
     logs.configure(config.log.level, config.log.format)
     instance.prepare_data_dir(config.data_path)
     with back_off.paced(), instance.locked(config.data_path), asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        if restoring.finish(config.data_path):
+            log.warning("a restore that was interrupted is finished now")
+            config = reread() if reread is not None else config
         runner.run(Daemon(config, seed, reread).run())
     return 0
 
@@ -130,10 +134,10 @@ class Daemon:
                 self._heartbeat.describe = None
                 notify("STOPPING=1" if self._stop.is_set() else "RELOADING=1", "stopping")
                 log.info("stopping")
-        except BaseException:
+        except BaseException as error:
             self._heartbeat.describe = None
             if not is_up:
-                await asyncio.to_thread(prepared.take_back)
+                await asyncio.to_thread(prepared.take_back, str(error))
             raise
         if self._damaged is None:
             with contextlib.suppress(OSError):  # without the mark the next start checks more, that is all

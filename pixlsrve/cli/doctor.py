@@ -65,7 +65,7 @@ def _tell(findings: list[Finding], verdict: dict[str, Any] | None, *, as_json: b
 
 def _examine(settings: Config) -> Iterator[Finding]:
     """Every check; what a running daemon knows better is asked of it."""
-    from pixlsrve.doctor import as_owner, computer, leftovers, parts, storage
+    from pixlsrve.doctor import as_owner, backups, computer, leftovers, parts, storage
     from pixlsrve.doctor.running import check_running
 
     data_dir = settings.data_path
@@ -83,6 +83,7 @@ def _examine(settings: Config) -> Iterator[Finding]:
     if running is None:
         yield from leftovers.check_ended(data_dir)
         yield from _examine_what_it_will_need(settings)
+    yield from backups.check_backups(settings, is_running=running is not None)
     yield from parts.check_clock(data_dir)
     yield from computer.check_computer(instance.running_pid(data_dir) if running is not None else None)
     yield from _examine_rest()

@@ -51,6 +51,7 @@ def _facts(answer: dict[str, Any]) -> list[tuple[str, str]]:
         ("outside", answer["reachability"]["message"]),
         ("host", f"{answer['host_name']} ({answer['host_id']})"),
         ("indexing", _indexing(answer["indexing_status"])),
+        ("backup", _backup(answer["backup"])),
     ]
 
 
@@ -93,6 +94,17 @@ def _broadcast(state: dict[str, Any]) -> str:
         return f"off, {state['reason']}"
     clients = "1 client" if state["clients"] == 1 else f"{state['clients']:,} clients"
     return f"{state['host'] or 'all addresses'}, port {state['port']}, {clients}"
+
+
+def _backup(state: dict[str, Any]) -> str:
+    """How old the newest backup is, and whether the second disk has one."""
+    if not state["enabled"]:
+        return "off, by the settings"
+    age_s = state["age_seconds"]
+    made = "none yet" if age_s is None else f"{_span(age_s)} old, {state['kept']} kept"
+    if not state["directory"]:
+        return f"{made}, on this disk only"
+    return f"{made}, in {state['directory']} too" if state["directory_last_at"] else f"{made}, on this disk only so far"
 
 
 def _indexing(state: dict[str, Any]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -76,7 +75,10 @@ def _backups(settings: Config) -> Iterator[dict[str, Any]]:
     from pixlsrve.store.backup.reading import read_archive
     from pixlsrve.store.backup.shelf import FOLDER, on_shelf
 
-    folders = [settings.data_path / FOLDER, *([Path(settings.backup.directory).expanduser()] if settings.backup.directory else [])]
+    folders = [
+        settings.data_path / FOLDER,
+        *([Path(settings.backup.directory).expanduser()] if settings.backup.directory else []),
+    ]
     for kept in itertools.chain.from_iterable(on_shelf(folder) for folder in folders):
         entry = {"file": str(kept.path), "created_at": _text(int(kept.made_at.timestamp() * 1_000_000))}
         try:
@@ -90,16 +92,10 @@ def _backups(settings: Config) -> Iterator[dict[str, Any]]:
 def _read_data(settings: Config) -> dict[str, Any]:
     """Read every file again. Raises PixlsrveError."""
     from pixlsrve.store import rereading, verifying
-    from pixlsrve.store.recovery import INDEX, STATE
 
-    state, index = settings.data_path / STATE, settings.data_path / INDEX
-    try:
-        total_bytes, unread = verifying.totals(index)
-        files = itertools.chain(verifying.uploads(state), verifying.originals(index, state))
-        with bar_of_bytes("reading", total_bytes) as progress:
-            found = rereading.read_again(files, settings.data_path, progress)
-    except sqlite3.Error as error:
-        raise PixlsrveError(f"The databases can't be read ({error}); start pixlsrve, which mends them.") from error
+    total_bytes, unread = verifying.totals(settings.data_path)
+    with bar_of_bytes("reading", total_bytes) as progress:
+        found = rereading.read_again(verifying.everything(settings.data_path), settings.data_path, progress)
     return {
         "complete": found.is_complete,
         "good": found.counts[rereading.Verdict.GOOD],

@@ -70,7 +70,7 @@ def be_polite() -> None:
 def read_again(files: Iterable[Expected], data_dir: Path, progress: Callable[[int], None] = lambda _: None) -> Reread:
     """Read each file; the record is written when all were read. KeyboardInterrupt ends it early, with what was found.
 
-    Raises sqlite3.Error of `files`, and OSError when the record can't be written.
+    Raises what `files` raises, and OSError when the record can't be written.
     """
     began_us = time.time_ns() // 1000
     last_pass_us, known_bad = _load(data_dir)

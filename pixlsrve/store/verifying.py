@@ -5,12 +5,16 @@ Rows are read in pieces, so that no transaction lasts as long as reading the fil
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pixlsrve.errors import StorageError
 from pixlsrve.store.backup.making import reading
+from pixlsrve.store.recovery import INDEX, STATE
 
 _PIECE = 500
 _CLOCK_SLACK_NS = 60 * 10**9
@@ -96,11 +100,27 @@ def _uploaded(state: Path, places: list[tuple[int, bytes]]) -> set[tuple[int, by
         return {place for place in places if connection.execute(sql, place).fetchone()}
 
 
-def totals(index: Path) -> tuple[int, int]:
-    """Bytes of all that would be read, and the number of files whose content is not known yet. Raises sqlite3.Error."""
-    with reading(index) as connection:
+def everything(data_dir: Path) -> Iterator[Expected]:
+    """Uploads, then originals. Raises StorageError."""
+    with _refusing():
+        yield from uploads(data_dir / STATE)
+        yield from originals(data_dir / INDEX, data_dir / STATE)
+
+
+def totals(data_dir: Path) -> tuple[int, int]:
+    """Bytes of all that would be read, and the number of files whose content is not known yet. Raises StorageError."""
+    with _refusing(), reading(data_dir / INDEX) as connection:
         known, unread = connection.execute(
             "SELECT total(size_bytes) FILTER (WHERE sha256 IS NOT NULL), count(*) FILTER (WHERE sha256 IS NULL) "
             "FROM asset WHERE gone_us IS NULL"
         ).fetchone()
     return int(known), int(unread)
+
+
+@contextlib.contextmanager
+def _refusing() -> Iterator[None]:
+    """What SQLite says, in a sentence."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StorageError(f"The databases can't be read ({error}); start pixlsrve, which mends them.") from error
