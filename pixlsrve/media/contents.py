@@ -10,7 +10,7 @@ import asyncio
 import os
 import re
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -23,9 +23,11 @@ from pixlsrve.media.png_thumbnails import PngThumbnails
 from pixlsrve.media.roots import Roots
 from pixlsrve.model import Facts, Kind, TakenSource
 from pixlsrve.store import contents as rows
+from pixlsrve.store import uploads
 from pixlsrve.store.assets import Original, Viewer
 from pixlsrve.store.contents import ContentRow
 from pixlsrve.store.database import Database
+from pixlsrve.store.uploads import Record
 
 ROWS_AT_ONCE = 500
 COPIES_TRIED = 20
@@ -37,7 +39,7 @@ _decode_facts = msgspec.msgpack.Decoder(Facts).decode
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One content. Times are seconds since the epoch."""
+    """One content. Times are seconds since the epoch; `original_filename` is what its uploader called it."""
 
     filename: str
     original_filename: str
@@ -51,9 +53,15 @@ class Contents:
     """Finds files by what is in them. `is_media` says of a file's name whether it is a picture's or a film's."""
 
     def __init__(
-        self, index: Database, roots: Roots, thumbnails: PngThumbnails, is_media: Callable[[bytes], bool]
+        self,
+        index: Database,
+        state: Database,
+        roots: Roots,
+        thumbnails: PngThumbnails,
+        is_media: Callable[[bytes], bool],
     ) -> None:
         self._index = index
+        self._state = state
         self._roots = roots
         self._thumbnails = thumbnails
         self._is_media = is_media
@@ -71,9 +79,9 @@ class Contents:
                 if first is not None:
                     whole.append(first)
                 first = row
-            yield await asyncio.to_thread(self._to_entries, whole)
+            yield await asyncio.to_thread(self._to_entries, whole, await self._uploaded(whole))
         if first is not None:
-            yield await asyncio.to_thread(self._to_entries, [first])
+            yield await asyncio.to_thread(self._to_entries, [first], await self._uploaded([first]))
 
     async def thumbnail(self, text: str, *, viewer: Viewer) -> bytes:
         """The PNG of the picture whose SHA-256 is `text`. Raises InvalidInput, NotFound, Unavailable."""
@@ -113,18 +121,25 @@ class Contents:
     def _is_listed(self, row: ContentRow) -> bool:
         return self._is_media(row.name)
 
-    def _to_entries(self, found: Sequence[ContentRow]) -> list[tuple[str, Entry]]:
-        return [(row.sha256.hex(), self._to_entry(row)) for row in found]
+    async def _uploaded(self, found: Sequence[ContentRow]) -> dict[bytes, Record]:
+        """What is recorded of those that are uploads, by path."""
+        root = next(root for root in self._roots if root.is_uploads)
+        paths = [row.path for row in found if row.root_id == root.id]
+        return await uploads.recorded(self._state, root.id, paths) if paths else {}
 
-    def _to_entry(self, row: ContentRow) -> Entry:
+    def _to_entries(self, found: Sequence[ContentRow], uploaded: Mapping[bytes, Record]) -> list[tuple[str, Entry]]:
+        return [(row.sha256.hex(), self._to_entry(row, uploaded.get(row.path))) for row in found]
+
+    def _to_entry(self, row: ContentRow, record: Record | None) -> Entry:
         """Blocks: a file that has no date of its own is asked for its change time, as the specification says."""
         name = display_name(row.name)
         path = self._roots.get(row.root_id).path
         has_thumbnail = row.has_thumbnail and row.is_shown and row.kind == Kind.PHOTO.value
         taken_us = _taken_us(row)
+        is_recorded = record is not None and (record.root_id, record.sha256) == (row.root_id, row.sha256)
         return Entry(
             filename=name,
-            original_filename=name,
+            original_filename=record.name if record is not None and is_recorded else name,
             last_modified=row.mtime_ns / 1e9,
             file_path=display_name(os.fsencode(path) + b"/" + row.path),
             original_creation_date=_changed_s(path, row) if taken_us is None else taken_us / 1e6,

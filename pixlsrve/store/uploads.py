@@ -6,17 +6,21 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from pixlsrve.store.assets import Asset, asset_rows
-from pixlsrve.store.database import Queries, Transaction
+from pixlsrve.store.database import Queries, Transaction, marks
 
 
 class Record(NamedTuple):
-    """One stored upload. `path` is relative to the root, raw bytes; `owner` the UUID of who sent it."""
+    """One stored upload. `path` is relative to the root, raw bytes.
+
+    `owner` is the UUID of who sent it, `name` what they called it.
+    """
 
     root_id: int
     path: bytes
     sha256: bytes
     size_bytes: int
     owner: str
+    name: str
     stored_us: int
 
 
@@ -36,7 +40,7 @@ class Session(NamedTuple):
     is_duplicate: bool | None
 
 
-_RECORD = "SELECT root_id, path, sha256, size_bytes, owner, stored_us FROM upload"
+_RECORD = "SELECT root_id, path, sha256, size_bytes, owner, name, stored_us FROM upload"
 _SESSION = (
     "SELECT id, owner, name, metadata, size_bytes, offset_bytes, created_us, last_byte_us, finished_us, asset_id, "
     "is_duplicate FROM upload_session"
@@ -46,9 +50,9 @@ _SESSION = (
 async def insert(tx: Transaction, record: Record) -> None:
     """A file is there; what was recorded of an older one at its place is replaced."""
     sql = """
-        INSERT INTO upload (root_id, path, sha256, size_bytes, owner, stored_us) VALUES (?, ?, ?, ?, ?, ?)
+        INSERT INTO upload (root_id, path, sha256, size_bytes, owner, name, stored_us) VALUES (?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (root_id, path) DO UPDATE SET sha256 = excluded.sha256, size_bytes = excluded.size_bytes,
-            owner = excluded.owner, stored_us = excluded.stored_us
+            owner = excluded.owner, name = excluded.name, stored_us = excluded.stored_us
     """
     await tx.execute(sql, record)
 
@@ -63,6 +67,18 @@ async def records_after(state: Queries, after_path: bytes, root_id: int, count: 
     """The stored uploads of a root in the order of their paths, for whoever reads them again."""
     sql = f"{_RECORD} WHERE root_id = ? AND path > ? ORDER BY path LIMIT ?"
     return [Record(*row) for row in await state.fetch_all(sql, (root_id, after_path, count))]
+
+
+async def recorded(state: Queries, root_id: int, paths: Sequence[bytes]) -> dict[bytes, Record]:
+    """What is recorded of these places, by path; at most some hundred at once."""
+    sql = f"{_RECORD} WHERE root_id = ? AND path IN ({marks(paths)})"
+    return {row[1]: Record(*row) for row in await state.fetch_all(sql, (root_id, *paths))}
+
+
+async def last_stored_us(state: Queries) -> int:
+    """When the newest upload was recorded; 0 without one."""
+    row = await state.fetch_one("SELECT coalesce(max(stored_us), 0) FROM upload")
+    return 0 if row is None else int(row[0])
 
 
 async def used_bytes(state: Queries, owner: str) -> int:

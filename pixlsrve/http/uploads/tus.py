@@ -58,7 +58,10 @@ async def create(request: web.Request) -> web.Response:
 async def head(request: web.Request) -> web.Response:
     """HEAD: how far an upload has come."""
     protocol.check_version(request.headers)
-    session = await request.app[UPLOAD_SESSIONS].take_over(request.match_info["id"], owner_of(request[keys.PRINCIPAL]))
+    principal = request[keys.PRINCIPAL]
+    session = await request.app[UPLOAD_SESSIONS].look(
+        request.match_info["id"], owner_of(principal), viewer=principal.roots, stop=lambda: _break_off(request)
+    )
     headers = {"Upload-Length": str(session.size_bytes), **_state(session, session.offset_bytes, outcome_of(session))}
     if session.metadata:
         headers["Upload-Metadata"] = session.metadata
@@ -115,7 +118,8 @@ async def _take_piece(
                 await writing.reject()
                 raise protocol.ChecksumMismatch("This piece arrived damaged; send it again.")
             writing.accept()
-        await writing.save()
+        if not writing.is_whole:  # a whole one is made durable when it is stored
+            await writing.save()
         await check_again(request)
         outcome = await writing.finish()
         return writing.offset_bytes, outcome
@@ -185,7 +189,7 @@ ROUTES: tuple[Route, ...] = (
         errors=_TAKING,
     ),
     _route("OPTIONS", _ONE, options, "What of tus 1.0 is spoken here.", errors=()),
-    _route("HEAD", _ONE, head, "How far an upload has come.", status=200, errors=(403, 412, 423)),
+    _route("HEAD", _ONE, head, "How far an upload has come.", status=200, errors=(400, 403, 412, 423, 500, 503, 507)),
     _route("PATCH", _ONE, patch, "Continue an upload.", takes=protocol.OFFSET_TYPE, errors=_TAKING),
     _route("POST", _ONE, post, "PATCH, for clients that can't send it.", takes=protocol.OFFSET_TYPE, errors=_TAKING),
     _route("DELETE", _ONE, delete, "Forget an upload.", errors=(403, 412, 423)),

@@ -10,19 +10,29 @@ from pixlsrve.errors import PixlsrveError
 from pixlsrve.media.originals import display_name
 from pixlsrve.media.roots import Roots
 from pixlsrve.media.uploads.arrivals import Admitted, Arrivals
+from pixlsrve.media.uploads.leftovers import Leftovers
 from pixlsrve.media.uploads.spool import hash_open_file
 from pixlsrve.media.uploads.stored import Stored
 from pixlsrve.model import Refusal, RootState
 from pixlsrve.store import uploads as rows
-from pixlsrve.store.assets import Viewer
+from pixlsrve.store.assets import Asset, Viewer
 from pixlsrve.store.database import Database
 
 
 class Known:
     """Looks for content by its hash."""
 
-    def __init__(self, state: Database, index: Database, roots: Roots, arrivals: Arrivals, executor: Executor) -> None:
+    def __init__(
+        self,
+        state: Database,
+        index: Database,
+        roots: Roots,
+        arrivals: Arrivals,
+        leftovers: Leftovers,
+        executor: Executor,
+    ) -> None:
         self._state = state
+        self._leftovers = leftovers
         self._index = index
         self._roots = roots
         self._arrivals = arrivals
@@ -32,16 +42,16 @@ class Known:
         """A copy that `owner` may count on, or None. What they sent themselves they may know, wherever it is."""
         records = await rows.with_content(self._state, sha256)
         own = {(record.root_id, record.path) for record in records if record.owner == owner}
-        found_assets = await rows.known_assets(self._index, sha256)
-        # What a crash kept from being recorded, and what a first indexing has not read yet, is known by its size alone.
-        found_assets += await rows.unhashed_assets(self._index, size_bytes)
-        places = [(asset.original.root_id, asset.original.path) for asset in found_assets]
-        places += [(record.root_id, record.path) for record in records]
-        for root_id, path in dict.fromkeys(places):
+        hashed = [_place(asset) for asset in await rows.known_assets(self._index, sha256)]
+        # What a first indexing has not read yet, and what a crash kept from being recorded, is known by its size alone.
+        unhashed = [_place(asset) for asset in await rows.unhashed_assets(self._index, size_bytes)]
+        unhashed += [(record.root_id, record.path) for record in records]
+        unhashed += await self._leftovers.of_size(size_bytes)
+        for root_id, path in dict.fromkeys(hashed + unhashed):
             if viewer is not None and root_id not in viewer and (root_id, path) not in own:
                 continue
             if await self._is_there(root_id, path, sha256, size_bytes):
-                found = await self._admitted(root_id, path, sha256)
+                found = await self._admitted(root_id, path, sha256, is_hashed=(root_id, path) in hashed)
                 if found is not None:
                     return _as_stored(found, root_id, path, sha256, size_bytes)
         return None
@@ -58,11 +68,10 @@ class Known:
         job = loop.run_in_executor(self._executor, _hash_and_close, fd, size_bytes)
         return await asyncio.shield(job) == sha256
 
-    async def _admitted(self, root_id: int, path: bytes, sha256: bytes) -> Admitted | None:
-        """The copy's place in the index, which may not have come across it yet."""
-        found = await self._arrivals.find(root_id, path)
-        if found is not None:
-            return found
+    async def _admitted(self, root_id: int, path: bytes, sha256: bytes, *, is_hashed: bool) -> Admitted | None:
+        """The copy's place in the index, which may not have come across it, or across its content, yet."""
+        if is_hashed:
+            return await self._arrivals.find(root_id, path)
         try:
             fd = await self._roots.open_original(root_id, path)
             try:
@@ -74,6 +83,10 @@ class Known:
             return await self._arrivals.admit(root_id, path, sha256, examined)
         except PixlsrveError:
             return None
+
+
+def _place(asset: Asset) -> tuple[int, bytes]:
+    return asset.original.root_id, asset.original.path
 
 
 def _hash_and_close(fd: int, size_bytes: int) -> bytes | None:

@@ -32,6 +32,12 @@ def rebuild(given: str) -> str:
     return _shortened(name, "")
 
 
+def shown(given: str) -> str:
+    """What a sender calls a file, for people to read: its last component, without controls and direction marks."""
+    name = re.split(r"[/\\]", given)[-1]
+    return unicodedata.normalize("NFC", "".join(filter(_is_kept, name))).strip()[:NAME_MAX_BYTES]
+
+
 def numbered(name: str, number: int) -> str:
     """The name to try after `number` others were taken: `a.jpg`, `a_1.jpg`, `a_2.jpg`, ..."""
     return name if number == 0 else _shortened(name, f"_{number}")

@@ -23,6 +23,7 @@ from pixlsrve.media.roots import Root, Roots
 from pixlsrve.media.uploads import names
 from pixlsrve.media.uploads.arrivals import Admitted, Arrivals, Examined
 from pixlsrve.media.uploads.known import Known
+from pixlsrve.media.uploads.leftovers import Leftovers
 from pixlsrve.media.uploads.room import Claim, Room
 from pixlsrve.media.uploads.shelf import TEMPORARY, Shelf
 from pixlsrve.media.uploads.spool import Spool
@@ -85,7 +86,8 @@ class Uploads:
         self._root = next(root for root in roots if root.is_uploads)
         self.shelf = Shelf(self._root.path)
         self.room = Room(state, self._root.path, config, self.writers)
-        self._known = Known(state, index, roots, arrivals, self._readers)
+        self._leftovers = Leftovers(self.shelf, state, self._root, self._readers)
+        self._known = Known(state, index, roots, arrivals, self._leftovers, self._readers)
         self._at_work: dict[bytes, tuple[asyncio.Lock, int]] = {}
         self._tasks: set[asyncio.Task[Stored]] = set()
 
@@ -96,20 +98,28 @@ class Uploads:
 
     async def close(self) -> None:
         """Let those finish that are being stored."""
+        await self._leftovers.close()
         if self._tasks:
             await asyncio.wait(self._tasks)
         self.writers.shutdown(wait=False)
         self._readers.shutdown(wait=False)
 
-    async def clear(self, kept: set[str]) -> None:
-        """Delete what a crash left half-received, but for the temporary files named in `kept`."""
+    async def take_up(self, kept: set[str]) -> set[str]:
+        """After a crash: look for what stands in its place unrecorded, and delete what was half received.
+
+        But for the temporary files named in `kept`; those of them that are gone.
+        """
+        self._leftovers.begin()
         try:
-            count = await asyncio.get_running_loop().run_in_executor(self.writers, self.shelf.clear, kept)
+            count, missing = await asyncio.get_running_loop().run_in_executor(self.writers, self.shelf.clear, kept)
+        except FileNotFoundError:
+            return set()  # there were no uploads yet, or their disk is not there
         except OSError as error:
             log.warning("half-received uploads could not be cleared away", error=error.strerror)
-            return
+            return set()
         if count:
             log.info("half-received uploads of an earlier run were cleared away", count=count)
+        return missing
 
     async def begin(
         self,
@@ -199,9 +209,15 @@ class Uploads:
             stored = await self._known.find(sha256, spool.size_bytes, owner=wanted.owner, viewer=wanted.viewer)
             if stored is None:
                 return await self._store(spool, wanted, name, sha256, examined, also)
-        if also is not None:
+        is_unrecorded = stored.root_id == self._root.id and not await rows.recorded(
+            self._state, stored.root_id, [stored.raw_path]
+        )
+        if also is not None or is_unrecorded:
             async with self._state.transaction() as tx:
-                await also(tx, stored)
+                if is_unrecorded:
+                    await rows.insert(tx, self._record_of(stored, wanted))
+                if also is not None:
+                    await also(tx, stored)
         await spool.remove()
         return stored
 
@@ -243,8 +259,7 @@ class Uploads:
             admitted = await self._arrivals.admit(self._root.id, os.fsencode(relative), sha256, examined)
             stored = self._as_stored(admitted, relative, sha256, size_bytes)
             async with self._state.transaction() as tx:
-                record = (self._root.id, stored.raw_path, sha256, size_bytes, wanted.owner, self._now_us())
-                await rows.insert(tx, rows.Record(*record))
+                await rows.insert(tx, self._record_of(stored, wanted))
                 if also is not None:
                     await also(tx, stored)
         except BaseException:
@@ -275,6 +290,12 @@ class Uploads:
             raw_path=raw,
             is_duplicate=False,
             is_quarantined=admitted.is_quarantined,
+        )
+
+    def _record_of(self, stored: Stored, wanted: Wanted) -> rows.Record:
+        name = names.shown(wanted.name) or stored.name
+        return rows.Record(
+            self._root.id, stored.raw_path, stored.sha256, stored.size_bytes, wanted.owner, name, self._now_us()
         )
 
     def _announce(self, stored: Stored) -> None:

@@ -69,9 +69,12 @@ class Sessions:
         self._hashes: OrderedDict[str, tuple[int, Hash]] = OrderedDict()
 
     async def prepare(self) -> None:
-        """Before the first request: delete the temporary files that belong to no unfinished upload."""
-        ids = await rows.unfinished_ids(self._state)
-        await self._uploads.clear({self._uploads.spool_path(number).name for number in ids})
+        """Before the first request: take up what an earlier run has left."""
+        numbers = {self._uploads.spool_path(number).name: number for number in await rows.unfinished_ids(self._state)}
+        missing = await self._uploads.take_up(set(numbers))
+        if missing:
+            async with self._state.transaction() as tx:
+                await rows.delete_sessions(tx, [numbers[name] for name in missing])
 
     async def run(self) -> None:
         """End the uploads that nobody has continued for a week, until cancelled."""
@@ -130,6 +133,22 @@ class Sessions:
         holder = self._holders.get(number)
         if holder is not None:
             await _wait_for(holder)
+        return await self.find(number, owner)
+
+    async def look(self, number: str, owner: str, *, viewer: Viewer, stop: Callable[[], None]) -> Session:
+        """`take_over`; an upload whose bytes are all there and could not be stored when they came is stored now.
+
+        Clients take an offset at the end for success (tus 1.0, core protocol), so it is only told of what is stored.
+        Raises what `open` and `Writing.finish` raise, too.
+        """
+        session = await self.take_over(number, owner)
+        if session.finished_us is not None or session.offset_bytes < session.size_bytes:
+            return session
+        writing = await self.open(number, owner, offset_bytes=session.offset_bytes, viewer=viewer, stop=stop)
+        try:
+            await writing.finish()
+        finally:
+            await writing.close()
         return await self.find(number, owner)
 
     async def open(
@@ -281,10 +300,16 @@ class Writing:
         await self._claim.note_written(len(chunk))
         await self._spool.write(chunk)
         self._holder.received_bytes += len(chunk)
-        if not self._is_checked and self._spool.size_bytes - self._marked_bytes >= CHECKPOINT_BYTES:
+        is_due = self._spool.size_bytes - self._marked_bytes >= CHECKPOINT_BYTES
+        if is_due and not self._is_checked and not self.is_whole:
             await self._settle()
             self._marked_bytes = self._spool.size_bytes
             self._checkpoint = asyncio.ensure_future(self._sync_behind(self._spool))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every byte has come."""
+        return self.offset_bytes == self._session.size_bytes
 
     async def flush(self) -> None:
         """Have every byte hashed."""
@@ -347,6 +372,7 @@ class Writing:
             return outcome_of(self._session)
         if self._spool.size_bytes < self._session.size_bytes:
             return None
+        await self._settle()
         conclusion = self._sessions.conclude(self._session, self._spool, self._viewer)
         self._conclusion = asyncio.ensure_future(conclusion)
         return await asyncio.shield(self._conclusion)

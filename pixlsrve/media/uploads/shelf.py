@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ UPLOADS = "uploads"
 INCOMING = ".incoming"
 """Below `uploads/`, hidden, so that no walk ever lists it, and on the same file system, so that a rename suffices."""
 TEMPORARY = ".part"
+_OTHERS = ("store",)
+"""Further folders that doors have files put into."""
 _FOLDER_MODE = 0o750
 _FOLDERS_KEPT = 16
 _TRIES = 100_000
@@ -55,14 +58,44 @@ class Shelf:
         with self._folder(f"{UPLOADS}/{INCOMING}"):
             pass
 
-    def clear(self, kept: set[str]) -> int:
-        """Delete the temporary files of an earlier life, but for those named in `kept`; how many. Raises OSError."""
-        count = 0
-        for path in self.incoming.iterdir() if self.incoming.is_dir() else ():
-            if path.name.endswith(TEMPORARY) and path.name not in kept:
+    def clear(self, kept: set[str]) -> tuple[int, set[str]]:
+        """Delete the temporary files of an earlier life, but for those named in `kept`. Raises OSError.
+
+        How many those were, and which of `kept` are not there.
+        """
+        count, missing = 0, set(kept)
+        for path in self.incoming.iterdir():
+            if path.name in missing:
+                missing.remove(path.name)
+            elif path.name.endswith(TEMPORARY):
                 path.unlink(missing_ok=True)
                 count += 1
-        return count
+        return count, missing
+
+    def changed_since(self, since_ns: int, at_most: int) -> list[tuple[bytes, int]]:
+        """Stored files that were given their place (or were changed) since then, and their sizes. Raises OSError.
+
+        Only so many; paths are relative to the storage directory.
+        """
+        found: list[tuple[bytes, int]] = []
+        for folder in (*self._days(), *_OTHERS):
+            path = self._storage / folder
+            if not path.is_dir() or path.stat().st_mtime_ns < since_ns:
+                continue
+            with os.scandir(os.fsencode(path)) as entries:
+                for entry in entries:
+                    status = entry.stat(follow_symlinks=False)
+                    if stat.S_ISREG(status.st_mode) and status.st_ctime_ns >= since_ns:
+                        found.append((os.fsencode(folder) + b"/" + entry.name, status.st_size))
+                    if len(found) == at_most:
+                        return found
+        return found
+
+    def _days(self) -> list[str]:
+        """The folders below `uploads/`, the newest first."""
+        top = self._storage / UPLOADS
+        names = [path.name for path in top.iterdir() if not path.name.startswith(".")] if top.is_dir() else []
+        return [f"{UPLOADS}/{name}" for name in sorted(names, reverse=True)]
 
     def today(self) -> str:
         """Today's folder, relative to the storage directory: by the host's own calendar, as its people see it."""

@@ -42,6 +42,18 @@ def curl(daemon: Daemon, token: str, *arguments: str, path: str) -> tuple[int, A
     return int(status), json.loads(body)
 
 
+def test_the_list_has_the_name_that_it_was_sent_under(daemon: Daemon, token: str, tmp_path: Path) -> None:
+    """`original_filename` is the uploader's name where the stored one had to be another."""
+    for number in (90, 91):
+        (tmp_path / "in.jpg").write_bytes(picture(number))
+        form = ("-X", "PUT", "-F", f"file=@{tmp_path / 'in.jpg'}")
+        status, answer = curl(daemon, token, *form, path=f"/image/{quote('what?.jpg')}")
+        assert status == 201
+    _, listed = curl(daemon, token, path="/list")
+    entry = listed[answer["sha256"]]
+    assert (entry["filename"], entry["original_filename"]) == ("what__1.jpg", "what?.jpg")
+
+
 def test_a_picture_comes_in_letter_for_letter(daemon: Daemon, token: str, tmp_path: Path) -> None:
     """201 and then 200 with the specification's bodies; the PNG thumbnail is there by then."""
     data = picture(1)

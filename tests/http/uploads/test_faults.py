@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.daemon import Daemon, StartDaemon
-from tests.uploading import ROOMY, Answer, Phone, files_in, picture, sound
+from tests.uploading import DROPPED, ROOMY, Answer, Phone, files_in, picture, sound
 
 LIMIT_S = 60.0
 NEEDS_STRACE = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
@@ -101,6 +102,44 @@ def test_a_full_disk_at_any_step_leaves_nothing(started: Daemon, calls: str) -> 
     assert answer.status == 507, answer
     assert files_in(started) == before
     assert phone.ask("PUT", "/image/a.jpg", data).status == 201
+
+
+@NEEDS_STRACE
+def test_a_file_is_not_told_as_there_before_it_is_stored(started: Daemon) -> None:
+    """T21: an upload whose end the disk refused is at its end only once it is stored, which asking for it does."""
+    phone, data = Phone(started), picture(5, 300_000)
+    address = phone.create(len(data), "a.jpg").headers["Location"]
+    with failing(started, "renameat2", "ENOSPC"):
+        assert phone.patch(address, 0, data).status == 507
+        assert phone.ask("HEAD", address).status == 507
+    answer = phone.ask("HEAD", address)
+    assert (answer.status, answer.headers["Upload-Offset"]) == (200, str(len(data)))
+    assert phone.original(answer.headers["Pixlsrve-Photo-Id"]) == data
+
+
+@NEEDS_STRACE
+@pytest.mark.parametrize("door", ["tus", "put"])
+def test_a_crash_between_place_and_record(started: Daemon, door: str) -> None:
+    """T21: the file stands there whole; who sends it again is told that it is there, and it is there once."""
+    phone, data = Phone(started), picture(6, 300_000)
+    assert phone.upload(picture(7), "before.jpg").status == 201
+    address = phone.create(len(data), "a.jpg").headers["Location"]
+    with (
+        contextlib.suppress(*DROPPED),
+        failing(started, "fsync,fdatasync", "EIO:signal=KILL", day_folder(started)),
+    ):
+        if door == "put":
+            phone.ask("PUT", "/image/a.jpg", data)
+        else:
+            phone.patch(address, 0, data)
+    started.stop(signal.SIGKILL)
+    assert whole_files(started) == ["a.jpg", "before.jpg"]
+    started.start()
+    assert phone.ask("HEAD", address).status == (404 if door == "tus" else 200)
+    again = phone.ask("PUT", "/image/a.jpg", data)
+    assert (again.status, again.json["message"]) == (200, "Image content already exists.")
+    assert phone.ask("GET", f"/image/{again.json['sha256']}").body == data
+    assert whole_files(started) == ["a.jpg", "before.jpg"]
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 -- What uploads have stored, one row a file; `verify` reads the files again against these. `path` is relative to the root,
--- raw bytes. `owner` is the UUID of the device or account that sent it (quotas count by it). Times in microseconds.
+-- raw bytes. `owner` is the UUID of the device or account that sent it (quotas count by it). `name` is what its sender
+-- called it, before it was made safe and unlike all others. Times in microseconds.
 CREATE TABLE upload (
     id INTEGER PRIMARY KEY,
     root_id INTEGER NOT NULL REFERENCES library_root (id) ON DELETE CASCADE,
@@ -7,6 +8,7 @@ CREATE TABLE upload (
     sha256 BLOB NOT NULL CHECK (length(sha256) = 32),
     size_bytes INTEGER NOT NULL CHECK (size_bytes > 0),
     owner TEXT NOT NULL,
+    name TEXT NOT NULL,
     stored_us INTEGER NOT NULL,
     UNIQUE (root_id, path)
 ) STRICT;
