@@ -129,16 +129,25 @@ export function PhotoGrid({ model, label, onOpen, onAt, control }: Props) {
 
   if (control) {
     control.goTo = (unit) => seek(model.geometry.tops[unit] ?? 0);
-    control.reveal = reveal;
+    control.reveal = (index) => {
+      reveal(index);
+      focusOn(index);
+    };
   }
 
   function onKeyDown(event: KeyboardEvent): void {
     const target = neighbour(model, focused.value, event.key);
     if (target === null) return;
     event.preventDefault();
-    focused.value = target;
     reveal(target);
-    requestAnimationFrame(() => scroller.current?.querySelector<HTMLElement>(`[data-index="${target}"]`)?.focus());
+    focusOn(target);
+  }
+
+  function focusOn(index: number): void {
+    focused.value = index;
+    requestAnimationFrame(() =>
+      scroller.current?.querySelector<HTMLElement>(`[data-index="${index}"]`)?.focus({ preventScroll: true }),
+    );
   }
 
   const range = useComputed(() => {

@@ -1,10 +1,14 @@
 // Everything known about the photo that is shown.
 import type PhotoSwipe from "photoswipe";
 import { render, type ComponentChildren } from "preact";
+import { lazy, Suspense } from "preact/compat";
 
 import type { Photo } from "../api/types";
 import { durationText, momentText, numberText, sizeText, texts } from "../i18n";
+import { Copies, useCopies } from "./Copies";
 import { closeViewer } from "./viewer";
+
+const SmallMap = lazy(() => import("./SmallMap"));
 
 /** Show the details of a photo beside it, or hide them; `stay` keeps them shown. */
 export function toggleDetails(viewer: PhotoSwipe, photo: Photo, stay = false): void {
@@ -12,8 +16,7 @@ export function toggleDetails(viewer: PhotoSwipe, photo: Photo, stay = false): v
   if (!root) return;
   const shown = root.querySelector<HTMLElement>(".details");
   if (shown && !stay) {
-    render(null, shown);
-    shown.remove();
+    hideDetails(viewer);
     return;
   }
   const place = shown ?? document.createElement("aside");
@@ -26,15 +29,24 @@ export function toggleDetails(viewer: PhotoSwipe, photo: Photo, stay = false): v
   render(<Details photo={photo} />, place);
 }
 
+/** Hide the details; what they listen to is let go. */
+export function hideDetails(viewer: PhotoSwipe): void {
+  const shown = viewer.element?.querySelector<HTMLElement>(".details");
+  if (!shown) return;
+  render(null, shown);
+  shown.remove();
+}
+
 function Details({ photo }: { photo: Photo }) {
   const words = texts.value.details;
   const { metadata } = photo;
+  const copies = useCopies(photo.sha256);
   const exposure = [metadata.exposure && `${metadata.exposure} s`, metadata.aperture, metadata.iso && `ISO ${metadata.iso}`];
   const source = photo.taken_at_source ? words.takenFrom[photo.taken_at_source] : undefined;
   const shape = photo.width && photo.height ? `${numberText(photo.width)} × ${numberText(photo.height)}` : null;
   return (
     <>
-      <h2>{metadata.title || photo.filename}</h2>
+      <h2 dir="auto">{metadata.title || photo.filename}</h2>
       {metadata.caption && <p dir="auto">{metadata.caption}</p>}
       <dl>
         <Fact name={words.taken}>{photo.taken_at_local && momentText(photo.taken_at_local)}{source && ` (${source})`}</Fact>
@@ -61,7 +73,13 @@ function Details({ photo }: { photo: Photo }) {
             {photo.path.slice(0, photo.path.lastIndexOf("/"))}
           </a>
         </Fact>
+        <Fact name={words.copies}>{copies.length > 1 && <Copies copies={copies} />}</Fact>
       </dl>
+      {metadata.location && (
+        <Suspense fallback={null}>
+          <SmallMap photo={photo} />
+        </Suspense>
+      )}
     </>
   );
 }

@@ -11,9 +11,11 @@ import { texts } from "../i18n";
 import { go, path } from "../router";
 import { notice } from "../ui/notices";
 import { sentence } from "../ui/Message";
-import { toggleDetails } from "./details";
+import { Changes } from "./changes";
+import { hideDetails, toggleDetails } from "./details";
 import { iconHtml } from "./icons";
-import { fullPicture, makePlayer } from "./media";
+import { playLive, playWhileHeld } from "./live";
+import { explain, fullPicture, makeMessage, makePlayer, playerIn } from "./media";
 
 /** What the viewer leafs through. */
 export interface Shelf {
@@ -22,6 +24,9 @@ export interface Shelf {
   need(index: number): Promise<Photo | undefined>;
 }
 
+/** Whoever leafs on sooner than that does not want the whole picture. */
+const RESTED_MS = 200;
+
 interface Slide extends SlideData {
   photo?: Photo;
 }
@@ -29,6 +34,8 @@ interface Slide extends SlideData {
 /** Show the photo at `index`; `onLeave` is told the last one that was shown. */
 export function openViewer(shelf: Shelf, index: number, onLeave: (index: number) => void = () => undefined): void {
   const words = texts.value.viewer;
+  const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const opener = document.activeElement;
   const viewer = new PhotoSwipe({
     index,
     dataSource: { gallery: document.createElement("div"), items: [] },
@@ -36,38 +43,49 @@ export function openViewer(shelf: Shelf, index: number, onLeave: (index: number)
     preload: [1, 2],
     bgOpacity: 1,
     wheelToZoom: true,
-    showHideAnimationType: matchMedia("(prefers-reduced-motion: reduce)").matches ? "none" : "fade",
+    showHideAnimationType: isStill ? "none" : "fade",
     closeTitle: words.close,
     zoomTitle: words.zoom,
     arrowPrevTitle: words.previous,
     arrowNextTitle: words.next,
     errorMsg: words.failed,
-    returnFocus: true,
+    returnFocus: false,
   });
   viewer.addFilter("numItems", () => shelf.total);
-  viewer.addFilter("itemData", (_, at) => slideFor(shelf, at, () => viewer.refreshSlideContent(at)));
+  const changes = new Changes();
+  viewer.addFilter("itemData", (_, at) => slideFor(shelf, at, changes, () => viewer.refreshSlideContent(at)));
   const photoNow = (): Photo | undefined => (viewer.currSlide?.data as Slide | undefined)?.photo;
 
+  viewer.addFilter("contentErrorElement", (element, content) => {
+    const { photo } = content.data as Slide;
+    if (!photo) return element;
+    const message = makeMessage(words.failed);
+    void explain(photo).then((why) => (message.textContent = why));
+    return message;
+  });
   viewer.on("contentLoad", (event) => {
-    const { photo } = event.content.data as Slide;
-    if (!photo || photo.kind === "photo") return;
+    const { photo, type } = event.content.data as Slide;
+    if (type !== "gone" && (!photo || photo.kind === "photo")) return;
     event.preventDefault();
-    event.content.element = makePlayer(photo) as HTMLElement as HTMLDivElement;
+    event.content.element = (photo ? makePlayer(photo) : makeMessage(words.gone)) as HTMLDivElement;
     event.content.onLoaded();
   });
   viewer.on("contentActivate", ({ content }) => {
     const { photo } = content.data as Slide;
-    if (photo?.kind === "photo") sharpen(content.element, photo);
-    if (content.element instanceof HTMLMediaElement) void content.element.play().catch(() => undefined);
+    if (photo?.kind === "photo") sharpen(content.element, photo, () => photoNow()?.id === photo.id);
+    if (!isStill) void playerIn(content.element)?.play().catch(() => undefined);
   });
   viewer.on("contentDeactivate", ({ content }) => {
-    if (content.element instanceof HTMLMediaElement) content.element.pause();
+    playerIn(content.element)?.pause();
   });
   viewer.on("uiRegister", () => addButtons(viewer, photoNow));
   viewer.on("change", () => {
     const photo = photoNow();
+    if (viewer.element) viewer.element.dataset["live"] = String(Boolean(photo?.live));
     if (photo) showAddress(photo, viewer);
   });
+  playWhileHeld(viewer, photoNow);
+  changes.watch(viewer, photoNow);
   viewer.on("keydown", ({ originalEvent }) => {
     const photo = photoNow();
     if (originalEvent.key === "i" && !originalEvent.ctrlKey && !originalEvent.metaKey && photo) toggleDetails(viewer, photo);
@@ -78,8 +96,10 @@ export function openViewer(shelf: Shelf, index: number, onLeave: (index: number)
     if (!location.pathname.startsWith("/photo/")) viewer.close();
   };
   addEventListener("popstate", onBack);
-  viewer.on("close", () => onLeave(viewer.currIndex));
+  viewer.on("close", () => hideDetails(viewer));
   viewer.on("destroy", () => {
+    if (opener instanceof HTMLElement) opener.focus({ preventScroll: true });
+    onLeave(viewer.currIndex);
     removeEventListener("popstate", onBack);
     if (location.pathname.startsWith("/photo/")) go(origin, { replace: true });
   });
@@ -104,8 +124,10 @@ export async function openSingle(id: string): Promise<void> {
   }
 }
 
-function slideFor(shelf: Shelf, index: number, onThere: () => void): Slide {
-  const photo = shelf.at(index);
+function slideFor(shelf: Shelf, index: number, changes: Changes, onThere: () => void): Slide {
+  const known = shelf.at(index);
+  const photo = known && changes.now(known);
+  if (photo === null) return { type: "gone" };
   if (!photo) {
     void shelf.need(index).then((found) => found && onThere(), () => undefined);
     return { html: `<div class="viewer-wait"></div>` };
@@ -123,17 +145,23 @@ function slideFor(shelf: Shelf, index: number, onThere: () => void): Slide {
 }
 
 /** Put the whole picture in the place of the large thumbnail once it has come. */
-function sharpen(element: HTMLElement | undefined, photo: Photo): void {
-  if (!(element instanceof HTMLImageElement) || element.dataset["full"] === photo.id) return;
-  element.dataset["full"] = photo.id;
-  const full = new Image();
-  full.src = fullPicture(photo);
-  void full.decode().then(
-    () => {
-      if (element.dataset["full"] === photo.id) element.src = full.src;
-    },
-    () => undefined, // the large thumbnail stays
-  );
+function sharpen(element: HTMLElement | undefined, photo: Photo, isShown: () => boolean): void {
+  if (!(element instanceof HTMLImageElement) || element.dataset["full"] === photo.sha256) return;
+  const load = async (): Promise<void> => {
+    if (!isShown() || element.dataset["full"] === photo.sha256) return;
+    element.dataset["full"] = photo.sha256 ?? "";
+    const full = new Image();
+    full.src = fullPicture(photo);
+    try {
+      await full.decode();
+      element.src = full.src;
+    } catch {
+      // The large thumbnail stays, with the reason.
+      delete element.dataset["full"];
+      if (isShown()) notice(await explain(photo));
+    }
+  };
+  setTimeout(() => void load(), RESTED_MS);
 }
 
 function showAddress(photo: Photo, viewer: PhotoSwipe): void {
@@ -158,6 +186,7 @@ function addButtons(viewer: PhotoSwipe, photoNow: () => Photo | undefined): void
       },
     });
   };
+  add("play", words.playLive, 6, (photo) => playLive(viewer, photo));
   add("info", words.details, 7, (photo) => toggleDetails(viewer, photo));
   add("download", words.download, 8, (photo) => {
     const link = document.createElement("a");
