@@ -61,7 +61,8 @@ export function PhotoGrid({ model, label, onOpen, onAt, control }: Props) {
   // A new list takes the place of the former one, at the place where the reader was.
   const before = useRef(model);
   useLayoutEffect(() => {
-    const anchor = before.current === model ? null : before.current.anchorAt(view.current.top);
+    if (before.current === model) return;
+    const anchor = before.current.anchorAt(view.current.top);
     before.current = model;
     const fresh = new ScrollMap(model.geometry.height, () => view.current.height);
     setMap(fresh);

@@ -74,8 +74,8 @@ export class GridModel {
 
   /** Fetch these units, and give up on others that are still on their way. */
   show(from: number, to: number): void {
-    for (const [number, { stop }] of this.coming) {
-      if (number < from || number > to) stop.abort();
+    for (const number of [...this.coming.keys()]) {
+      if (number < from || number > to) this.giveUp(number);
     }
     for (let number = from; number <= to; number += 1) void this.fetch(number);
   }
@@ -98,7 +98,12 @@ export class GridModel {
   }
 
   stop(): void {
-    for (const { stop } of this.coming.values()) stop.abort();
+    for (const number of [...this.coming.keys()]) this.giveUp(number);
+  }
+
+  private giveUp(number: number): void {
+    this.coming.get(number)?.stop.abort();
+    this.coming.delete(number);
   }
 
   unitOf(index: number): number {
@@ -124,7 +129,9 @@ export class GridModel {
       .catch((error: unknown) => {
         if (!stop.signal.aborted) this.onFailed(error);
       })
-      .finally(() => this.coming.delete(number));
+      .finally(() => {
+        if (this.coming.get(number)?.stop === stop) this.coming.delete(number);
+      });
     this.coming.set(number, { stop, done });
     return done;
   }

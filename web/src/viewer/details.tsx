@@ -27,6 +27,13 @@ export function toggleDetails(viewer: PhotoSwipe, photo: Photo, stay = false): v
   }
   place.setAttribute("aria-label", texts.value.details.title);
   render(<Details photo={photo} />, place);
+  if (!shown) viewer.updateSize(true);
+}
+
+/** So many pixels of the screen's edge do the details take from the photo: none where they lie over its lower part. */
+export function detailsWidth(viewer: PhotoSwipe): number {
+  const shown = viewer.element?.querySelector<HTMLElement>(".details");
+  return shown && shown.offsetWidth < innerWidth ? shown.offsetWidth : 0;
 }
 
 /** Hide the details; what they listen to is let go. */
@@ -35,6 +42,7 @@ export function hideDetails(viewer: PhotoSwipe): void {
   if (!shown) return;
   render(null, shown);
   shown.remove();
+  viewer.updateSize(true);
 }
 
 function Details({ photo }: { photo: Photo }) {

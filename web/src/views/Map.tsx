@@ -22,7 +22,9 @@ interface MapAnswer {
 }
 
 const SETTLED_MS = 150;
-const CLOSE = 12;
+const CLOSE = 6;
+/** From here on there is room for the names of places. */
+const NAMED = 4;
 const START: Size = { width: innerWidth, height: innerHeight };
 
 export default function MapView() {
@@ -146,6 +148,11 @@ function Markers({ clusters, camera, size, wanted }: MarkersProps) {
             <img src={thumbnail(cluster.spot, 60)} alt="" draggable={false} decoding="async" />
             {cluster.count > 1 && <span class="map-count">{short(cluster.count)}</span>}
           </button>
+          {camera.zoom >= NAMED && cluster.spot.place && (
+            <span class="map-name" dir="auto" aria-hidden="true">
+              {cluster.spot.place.split(",")[0]}
+            </span>
+          )}
         </li>
       ))}
     </ul>
