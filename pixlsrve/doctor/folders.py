@@ -117,8 +117,9 @@ def _is_there(root: Path) -> bool:
 def _check_mounted(root: Path) -> Iterator[Finding]:
     """A disk that is not mounted leaves an empty folder."""
     try:
-        if any(True for _ in os.scandir(root)):
-            return
+        with os.scandir(root) as entries:
+            if next(entries, None) is not None:
+                return
     except OSError:
         return
     wanted = [path for path in (root, *root.parents) if path in _fstab() and not path.is_mount()]
