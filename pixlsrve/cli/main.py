@@ -30,6 +30,8 @@ _COMMANDS = {
     "backup": "pixlsrve.cli.backup:backup",
     "restore": "pixlsrve.cli.restore:restore",
     "verify": "pixlsrve.cli.verify:verify",
+    "install": "pixlsrve.cli.install:install",
+    "uninstall": "pixlsrve.cli.install:uninstall",
     "tunnel-helper": "pixlsrve.cli.tunnel_helper:tunnel_helper",
 }
 
