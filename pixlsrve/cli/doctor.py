@@ -65,7 +65,7 @@ def _tell(findings: list[Finding], verdict: dict[str, Any] | None, *, as_json: b
 
 def _examine(settings: Config) -> Iterator[Finding]:
     """Every check; what a running daemon knows better is asked of it."""
-    from pixlsrve.doctor import as_owner, backups, computer, leftovers, parts, storage
+    from pixlsrve.doctor import as_owner, backups, computer, folders, leftovers, parts, storage
     from pixlsrve.doctor.running import check_running
 
     data_dir = settings.data_path
@@ -79,7 +79,13 @@ def _examine(settings: Config) -> Iterator[Finding]:
     for folder in storage.one_each((data_dir, settings.storage_path)):
         yield from storage.check_disk(folder)
     yield from leftovers.check_contents(settings)
-    yield from as_owner.look(data_dir, lambda: _examine_folders(settings, roots))
+
+    def look_at_folders() -> Iterator[Finding]:
+        yield from folders.check_data_dir(data_dir)
+        yield from folders.check_storage_dir(settings.storage_path)
+        yield from folders.check_photos(roots)
+
+    yield from as_owner.look(data_dir, look_at_folders)
     if running is None:
         yield from leftovers.check_ended(data_dir)
         yield from _examine_what_it_will_need(settings)
@@ -87,15 +93,6 @@ def _examine(settings: Config) -> Iterator[Finding]:
     yield from parts.check_clock(data_dir)
     yield from computer.check_computer(instance.running_pid(data_dir) if running is not None else None)
     yield from _examine_rest()
-
-
-def _examine_folders(settings: Config, roots: list[Path]) -> Iterator[Finding]:
-    """What the daemon's user may do in the folders."""
-    from pixlsrve.doctor import folders
-
-    yield from folders.check_data_dir(settings.data_path)
-    yield from folders.check_storage_dir(settings.storage_path)
-    yield from folders.check_photos(roots)
 
 
 def _examine_what_it_will_need(settings: Config) -> Iterator[Finding]:

@@ -155,7 +155,12 @@ FAULTS = (
     Fault("tls_port", "http.tls_port", _hold("STREAM", 8443)),
     Fault("websocket_port", "compat.websocket_port", _hold("STREAM", 8765, "127.0.0.1")),
     Fault("tunnel_port_taken", "ss -lunp", _hold("DGRAM", 51820), settings="[wireguard]\nenabled = true"),
-    Fault("tunnel_interface_taken", "ip link delete", settings='[wireguard]\nenabled = true\ninterface = "lan0"'),
+    Fault(
+        "tunnel_interface_taken",
+        "ip link delete",
+        "mount -t sysfs s /sys",
+        settings='[wireguard]\nenabled = true\ninterface = "lan0"',
+    ),
     Fault(
         "tunnel_network_overlaps",
         "wireguard.network",
@@ -164,9 +169,9 @@ FAULTS = (
     Fault("dns_port", "bind-interfaces", _hold("DGRAM", 53), settings="[wireguard]\nenabled = true"),
     Fault("mdns_port", "disallow-other-stacks", _hold("DGRAM", 5353)),
     Fault("no_lan", "Wi-Fi", "ip link delete lan0"),
-    Fault("clock", "timesyncd", before="faketime -f @1998-01-01"),
+    Fault("clock", "timesyncd", before="faketime 1998-01-01"),
     Fault("clock", "timesyncd", "touch -d '3 days' /mnt/data/state.db", name="that went back"),
-    Fault("time_zones", "tzdata", "mount -t tmpfs z /usr/share/zoneinfo"),
+    Fault("time_zones", "tzdata", "mount -t tmpfs z /usr/share/zoneinfo", also=("worker",)),
     Fault("time_sync", "timedatectl", _SYSTEMD),
     Fault("sqlite", "Upgrade", _patched("import sqlite3\nsqlite3.sqlite_version_info = (3, 34, 1)")),
     Fault(
