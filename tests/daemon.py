@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
+import fcntl
 import functools
 import json
 import os
@@ -180,14 +180,17 @@ class Daemon:
 
 @functools.cache
 def _places_file() -> Path:
-    """The file of place names, built once a session: it takes seconds, and no test here is about it."""
+    """The file of place names, built once and kept for later sessions: building takes up to a minute."""
     from pixlsrve.media.places.build import ensure_places
 
     if os.environ.get(PLACES):
         return ensure_places(Path(os.environ[PLACES]))
-    folder = Path(tempfile.mkdtemp(prefix="pixlsrve-places-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return ensure_places(folder)
+    folder = Path(tempfile.gettempdir()) / f"pixlsrve-test-places-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    assert folder.lstat().st_uid == os.getuid(), f"{folder} is somebody else's"
+    with (folder / "lock").open("w") as lock:  # sessions that run at once build it once
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return ensure_places(folder)
 
 
 def _give_places(data_dir: Path) -> None:
