@@ -38,7 +38,9 @@ export default function Problems() {
               <p class="row-name" dir="auto">
                 {file.filename}
               </p>
-              <p class="bad">{file.message}</p>
+              <p class="bad" lang="en">
+                {file.message}
+              </p>
               <p class="soft">
                 <span dir="auto">{file.path}</span> · {sizeText(file.size_bytes)}
               </p>

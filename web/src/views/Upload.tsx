@@ -44,12 +44,10 @@ function Picker() {
     <div class="picker">
       <input
         ref={field}
-        class="only-read"
+        hidden
         type="file"
         accept="image/*,video/*"
         multiple
-        tabIndex={-1}
-        aria-label={say.choose}
         onChange={(event) => {
           add([...(event.currentTarget.files ?? [])]);
           event.currentTarget.value = ""; // so that the same may be chosen again

@@ -1,0 +1,108 @@
+"""For everyone: assistive technology, keyboards, small and zoomed screens, languages, installation."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.daemon import Daemon
+from tests.web.household import ARABIC, SMALL, Visitor, needs_gallery, visiting
+
+pytestmark = needs_gallery
+AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
+PAGES = ("/", "/albums", "/search", "/search?q=img", "/map", "/more", "/nowhere")
+
+
+def _violations(page: Page) -> list[str]:
+    page.evaluate(AXE.read_text())
+    found: list[dict[str, Any]] = page.evaluate("axe.run().then(result => result.violations)")
+    return [f"{each['id']}: {[node['html'] for node in each['nodes']][:3]}" for each in found]
+
+
+@pytest.mark.skipif(not AXE.is_file(), reason="needs axe-core: python web/build.py")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [{"width": 1440, "height": 900}, SMALL], ids=["desk", "small"])
+def test_axe_finds_no_violation(browser: Browser, home: Daemon, scheme: str, size: dict[str, int]) -> None:
+    """No page breaks a rule of axe, in light and dark, on a desk and on a small phone; nothing sticks out."""
+    found = {}
+    with visiting(browser, home, color_scheme=scheme, viewport=size, bypass_csp=True) as visitor:
+        album = visitor.ask("/api/v1/albums")["albums"][0]["id"]
+        for path in (*PAGES, f"/albums/{album}"):
+            page = visitor.go(path)
+            expect(page.get_by_role("main")).to_be_visible()
+            expect(page.locator(".loading")).to_have_count(0)
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+            if broken := _violations(page):
+                found[path] = broken
+        page = visitor.go(f"/photo/{visitor.photo('IMG_0000.jpg')['id']}")
+        expect(page.locator(".pswp--open")).to_be_visible()
+        page.keyboard.press("i")
+        expect(page.locator(".small-map canvas")).to_be_visible()
+        if broken := _violations(page):
+            found["viewer"] = broken
+    assert found == {}
+
+
+@pytest.mark.parametrize("visitor", [{"reduced_motion": "reduce"}], indirect=True)
+def test_keyboard_alone_is_enough(visitor: Visitor) -> None:
+    """From the first Tab to a photo and back without a pointer."""
+    page = visitor.go("/")
+    expect(page.locator("[data-index='0']")).to_be_visible()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the photos")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.locator("[data-index='0']")).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("[data-index='1']")).to_be_focused()
+    page.keyboard.press("End")
+    expect(page.locator(":focus")).to_have_attribute(
+        "data-index", str(len(visitor.ask("/api/v1/photos?limit=500")["photos"]) - 1)
+    )
+    page.keyboard.press("Home")
+    expect(page.locator("[data-index='0']")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator(".pswp--open")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("[data-index='0']")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("slider", name="Go to a month")).to_be_focused()
+    page.keyboard.press("End")
+    expect(page.get_by_role("slider")).to_have_attribute("aria-valuetext", "January 2020, 1 photo")
+
+
+@pytest.mark.parametrize("visitor", [{"locale": "de-DE"}], indirect=True)
+def test_second_language(visitor: Visitor) -> None:
+    """A browser that asks for German gets German, dates and country names too."""
+    page = visitor.go("/")
+    expect(page.get_by_role("link", name="Fotos", exact=True)).to_be_visible()
+    assert page.evaluate("document.documentElement.lang") == "de-DE"
+    expect(page.get_by_role("heading", name="März 2021")).to_be_attached()
+
+
+def test_names_from_right_to_left(visitor: Visitor) -> None:
+    """A right-to-left name stands in its own direction and turns nothing else."""
+    page = visitor.go(f"/photo/{visitor.photo(ARABIC)['id']}")
+    expect(page.locator(".pswp--open")).to_be_visible()
+    page.keyboard.press("i")
+    heading = page.get_by_role("complementary").get_by_role("heading", name=ARABIC)
+    assert heading.evaluate("element => getComputedStyle(element).direction") == "rtl"
+    assert page.evaluate("getComputedStyle(document.body).direction") == "ltr"
+
+
+def test_gallery_can_be_installed(visitor: Visitor) -> None:
+    """The manifest names icons that are there in the sizes that browsers ask for."""
+    page = visitor.go("/")
+    manifest = json.loads(page.evaluate("fetch('/manifest.webmanifest').then(answer => answer.text())"))
+    assert manifest["display"] == "standalone"
+    for icon in manifest["icons"]:
+        size = page.evaluate(
+            "src => new Promise(done => { const image = new Image(); image.onload = () => done(image.naturalWidth);"
+            " image.onerror = () => done(0); image.src = src })",
+            icon["src"],
+        )
+        assert icon["sizes"] == "any" or icon["sizes"] == f"{size}x{size}"
