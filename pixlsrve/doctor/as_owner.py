@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import pwd
 import traceback
@@ -21,6 +22,7 @@ def look(folder: Path, check: Callable[[], Iterable[Finding]]) -> list[Finding]:
         owner = os.geteuid()
     if os.geteuid() != 0 or owner == 0:
         return list(check())
+    codecs.lookup("ascii")  # found now: the owner may not be able to read where Python is
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
