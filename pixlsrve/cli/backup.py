@@ -32,7 +32,8 @@ def backup(file: Path, with_uploads: bool, config_file: Path | None, data_dir: P
     settings = config.load(flags={"data_dir": str(data_dir)} if data_dir else {}, file=config_file)
     target = file.expanduser().absolute()
     forbidden = [("data directory", settings.data_path), ("storage directory", settings.storage_path)]
-    forbidden += [("photo folder", Path(root)) for root in settings.photos]
+    roots = [*map(Path, settings.photos), *making.library_roots(settings.data_path)]
+    forbidden += [("photo folder", root) for root in roots]
     making.check_target(target, forbidden)
     source = making.Source(
         data_dir=settings.data_path,

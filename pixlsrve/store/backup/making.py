@@ -74,6 +74,16 @@ def check_target(target: Path, forbidden: list[tuple[str, Path]]) -> None:
             raise StorageError(f"A backup does not belong into the {name} {folder}; name a place on another disk.")
 
 
+def library_roots(data_dir: Path) -> list[Path]:
+    """The photo folders that the daemon had last; none where there is no state that can be read."""
+    if not (data_dir / STATE).exists():
+        return []
+    with contextlib.suppress(sqlite3.Error), reading(data_dir / STATE) as connection:
+        rows = connection.execute("SELECT path FROM library_root WHERE is_configured = 1 AND is_uploads = 0")
+        return [Path(os.fsdecode(path)) for (path,) in rows]
+    return []
+
+
 def make(source: Source, target: Path, progress: Progress = lambda _: None, *, now_us: int | None = None) -> Made:
     """Write a backup to `target`, whole or not at all.
 

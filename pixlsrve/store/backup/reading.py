@@ -163,6 +163,7 @@ class _Reading:
         self._open = open_member
         self._progress = progress
         self._found: dict[str, tuple[int, str]] = {}
+        self._head_sha256 = ""
 
     def run(self, on_header: Callable[[Header], None] = lambda _: None) -> Contents:
         """The contents. Raises BackupRefused."""
@@ -193,6 +194,7 @@ class _Reading:
     def _header(self, entry: tarfile.TarInfo) -> Header:
         """The header, of a format and of schemas that this program knows."""
         content = self._content(entry, SMALL_BYTES)
+        self._head_sha256 = hashlib.sha256(content).hexdigest()
         try:
             given = json.loads(content)
             number = given["format"] if isinstance(given, dict) else None
@@ -248,6 +250,8 @@ class _Reading:
             members = msgspec.convert(given["members"], list[Member])
         except (ValueError, KeyError, TypeError, msgspec.ValidationError) as error:
             raise BackupRefused(f"{self._path} is damaged: its manifest can't be read.") from error
+        if given.get("header_sha256") != self._head_sha256:
+            raise BackupRefused(f"{self._path} is damaged: its header is not what was saved.")
         promised = {member.name: (member.size_bytes, member.sha256) for member in members}
         if len(promised) != len(members) or promised.keys() != self._found.keys():
             raise BackupRefused(f"{self._path} does not hold what its manifest says.")

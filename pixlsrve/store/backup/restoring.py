@@ -93,7 +93,8 @@ def restore(archive: Path, data_dir: Path, storage: Path, progress: Progress = l
         with refusals(data_dir):
             stage.mkdir(mode=0o700)
             (stage / KEY_FOLDER).mkdir(mode=0o700)
-            contents = read_archive(archive, _Shelves(stage, arriving).open, progress)
+            with contextlib.closing(_Shelves(stage, arriving)) as shelves:
+                contents = read_archive(archive, shelves.open, progress)
             plan = Plan(contents, _present_host(data_dir))
             _check_databases(stage, contents)
             _carry(plan, data_dir, stage)
@@ -161,8 +162,7 @@ class _Shelves:
 
     def open(self, name: str, size_bytes: int) -> BufferedWriter:
         """A new file for a member; the one before is closed by then. Raises StorageFull, OSError."""
-        if self._file is not None:
-            self._file.close()
+        self.close()
         is_upload = kind_of(name) == "upload"
         base = self._arriving if is_upload else self._stage
         path = base / (name.removeprefix(STORAGE) if is_upload else GIVEN_CONFIG if name == CONFIG_FILE else name)
@@ -174,6 +174,11 @@ class _Shelves:
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW
         self._file = os.fdopen(os.open(path, flags, 0o640 if is_upload else 0o600), "wb")
         return self._file
+
+    def close(self) -> None:
+        """Nothing more comes for the file that was opened last. Raises OSError."""
+        if self._file is not None:
+            self._file.close()
 
 
 def _make_folders(path: Path) -> None:
@@ -194,7 +199,9 @@ def _check_databases(stage: Path, contents: Contents) -> None:
             check_schema(path, schema_of(name))
             if name == STATE and host_id(path) != contents.header.host_id:
                 raise BackupRefused("The backup's state belongs to another host than the backup says; it is not used.")
-        except (DatabaseDamaged, sqlite3.Error) as error:
+        except BackupRefused:
+            raise
+        except (DatabaseDamaged, StorageError, sqlite3.Error) as error:
             raise BackupRefused(
                 f"The {name} in the backup is no sound database of pixlsrve; it is not used."
             ) from error

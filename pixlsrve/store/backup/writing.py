@@ -54,6 +54,7 @@ class ArchiveWriter:
     def __init__(self, target: Path, header: Header, progress: Progress = lambda _: None) -> None:
         self._target = target
         self._header = header
+        self._head = msgspec.json.encode(header)
         self._progress = progress
         self._members: list[Member] = []
         self._temporary: Path | None = None
@@ -76,7 +77,7 @@ class ArchiveWriter:
                 self._tar = tarfile.open(
                     fileobj=self._file, mode="w:gz", format=tarfile.GNU_FORMAT, compresslevel=_GZIP_LEVEL
                 )
-            self._add_bytes(HEADER, msgspec.json.encode(self._header), self._header.created_us * 1000)
+            self._add_bytes(HEADER, self._head, self._header.created_us * 1000)
         return self
 
     def __exit__(
@@ -121,8 +122,11 @@ class ArchiveWriter:
 
     def _finish(self) -> None:
         """Close the archive and give it its name."""
-        manifest = json.dumps({"members": [msgspec.to_builtins(member) for member in self._members]})
-        self._add_bytes(MANIFEST, manifest.encode("ascii"), self._header.created_us * 1000)
+        manifest = {
+            "header_sha256": hashlib.sha256(self._head).hexdigest(),
+            "members": [msgspec.to_builtins(member) for member in self._members],
+        }
+        self._add_bytes(MANIFEST, json.dumps(manifest).encode("ascii"), self._header.created_us * 1000)
         self._tar.close()
         self._file.flush()
         os.fsync(self._file.fileno())
