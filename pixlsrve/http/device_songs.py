@@ -78,7 +78,8 @@ async def register(request: web.Request) -> web.Response:
     """POST /api/device/{device_id}/register/: where the device's mini-server is from now on."""
     body, device = routing.body(request, RegisterBody), own_device(request, request.match_info["device_id"])
     registry = request.app[DEVICES].registry
-    caller = request.app[keys.PEERS].address(request)
+    # Behind a proxy that isn't trusted nobody knows who asks: such a caller is not on this host, and names an address.
+    caller = request.app[keys.PEERS].known_address(request)
     agent = await registry.register(device, address=body.address, port=body.port, caller=caller)
     answer = RegisterAnswer(
         message="Device registered successfully.",

@@ -70,6 +70,11 @@ class Peers:
             return peer
         return client_address(peer, request.headers.getall("X-Forwarded-For", ()), self._trusted)
 
+    def known_address(self, request: web.Request) -> str:
+        """The client's address as text; empty where a proxy hides it or claims what can't be trusted."""
+        address = self._honest_address(request)
+        return "" if address is None else str(address)
+
     def scheme(self, request: web.Request) -> str:
         """`http` or `https`: ours with the client, or what a trusted proxy says of its own."""
         said = self._said_by_proxy(request, "X-Forwarded-Proto").lower()
