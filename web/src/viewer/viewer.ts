@@ -106,8 +106,32 @@ export function openViewer(shelf: Shelf, index: number, onLeave: (index: number)
   });
   document.documentElement.dataset["viewer"] = "open";
   viewer.on("destroy", () => delete document.documentElement.dataset["viewer"]);
+  keepEarlyKeys(viewer);
   viewer.init();
   close = () => viewer.close();
+}
+
+/** Keys pressed before the viewer listens are not lost: a quick arrow right after opening still leafs on. */
+function keepEarlyKeys(viewer: PhotoSwipe): void {
+  const early: string[] = [];
+  const acts: Record<string, () => void> = {
+    ArrowRight: () => viewer.next(),
+    ArrowLeft: () => viewer.prev(),
+    Escape: () => viewer.close(),
+  };
+  const note = (event: KeyboardEvent): void => {
+    if (!acts[event.key]) return;
+    event.preventDefault();
+    event.stopPropagation();
+    early.push(event.key);
+  };
+  document.addEventListener("keydown", note, { capture: true });
+  const stop = (): void => document.removeEventListener("keydown", note, { capture: true });
+  viewer.on("destroy", stop);
+  viewer.on("bindEvents", () => {
+    stop();
+    for (const key of early) setTimeout(() => acts[key]?.());
+  });
 }
 
 let close: () => void = () => undefined;
