@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, Request, expect
+from playwright.sync_api import Dialog, Page, Request, expect
 
 from tests.daemon import Daemon, StartDaemon, free_port
 from tests.library import jpeg
@@ -115,7 +115,7 @@ def test_three_are_sent_at_once(daemon: Daemon, visit: Visit, tmp_path: Path) ->
             most[0] = max(most[0], len(open_now))
 
     page.on("request", begin)
-    page.on("requestfinished", lambda request: open_now.discard(request))  # noqa: PLW0108  # Playwright writes on it
+    page.on("requestfinished", lambda request: open_now.discard(request))  # Playwright writes on it
     visitor.slow_down(page, SLOW_BYTES_S)
     choose(page, *files)
     expect(page.get_by_role("status").filter(has_text="Upload finished")).to_be_visible(timeout=60_000)
@@ -151,14 +151,19 @@ def test_closed_page_goes_on_where_it_stopped(daemon: Daemon, visit: Visit, tmp_
     page.get_by_role("heading", name="Upload").click()
     choose(page, path)
     page.wait_for_function("() => document.querySelector('.upload progress')?.value > 400000")
-    asked = []
-    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    asked: list[str] = []
+
+    def leave(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    page.on("dialog", leave)
     page.goto("about:blank")
     assert asked == ["beforeunload"]
     again = visitor.page = visitor.open()
     visitor.go("/more/upload")
     expect(again.get_by_role("status").filter(has_text="1 file of an earlier visit")).to_be_visible()
-    offsets = []
+    offsets: list[str | None] = []
     again.on("request", lambda request: offsets.append(request.headers.get("upload-offset")))
     choose(again, path)
     expect(again.locator(".upload")).to_contain_text("Arrived", timeout=60_000)
