@@ -110,8 +110,6 @@ def test_foreign_file_is_refused(tmp_path: Path, content: bytes) -> None:
         "keys/a/b",
         "storage/../x",
         "storage/uploads/../../x",
-    ]
-    + [
         "storage/other/x",
         "storage//uploads/x",
         "storage/uploads/./x",
@@ -262,7 +260,7 @@ def test_full_disk_is_named(host: Path) -> None:
     with (
         pytest.raises(StorageFull, match="/dev/full"),
         writing.refusals(Path("/dev/full")),
-        open("/dev/full", "wb") as file,
+        Path("/dev/full").open("wb") as file,
     ):
         file.write(b"x" * 100_000)
 
@@ -313,7 +311,9 @@ def test_restored_uploads_put_nothing_away_for_good(host: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("step", range(14))
-def test_interrupted_restore_is_finished(host: Path, backup: Path, tmp_path: Path, step: int) -> None:
+def test_interrupted_restore_is_finished(
+    host: Path, backup: Path, tmp_path: Path, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A kill at any rename of a restore leaves a directory that the next start brings to its end."""
     other = make_host(tmp_path / "other", host_id="host-2")
     kept = (other / STATE).read_bytes()
@@ -330,9 +330,10 @@ def test_interrupted_restore_is_finished(host: Path, backup: Path, tmp_path: Pat
         left -= 1
         original(path, target)
 
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(restoring, "_move", stumble)
+    monkeypatch.setattr(restoring, "_move", stumble)
+    with pytest.raises(Killed):
         restoring.restore(backup, other, other / "storage")
+    monkeypatch.undo()
     assert restoring.is_pending(other)
     assert restoring.finish(other)
     assert not restoring.is_pending(other)

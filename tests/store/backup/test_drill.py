@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 import urllib.error
@@ -140,9 +139,9 @@ def test_backup_leaves_nothing_half_written(host: Daemon, tmp_path: Path) -> Non
     assert target.read_text() == "precious"
     host.cli("backup", str(tmp_path / "nowhere" / "one"), code=1)
     for folder in (host.data_dir, host.data_dir / "storage", tmp_path / "photos"):
-        before = sorted(os.listdir(folder))
+        before = sorted(folder.iterdir())
         host.cli("backup", str(folder / "one"), code=1)
-        assert sorted(os.listdir(folder)) == before
+        assert sorted(folder.iterdir()) == before
     host.stop()
     host.cli("backup", str(tmp_path / "two"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "one", "photos", "two"]
