@@ -1,0 +1,1 @@
+"""A Debian that boots with the package inside."""
