@@ -1,8 +1,8 @@
 """Libraries that only encode, replaced by ones that do nothing: pixlsrve never encodes with them, and they are large.
 
-x265 alone lies twice in the wheels, 20 MB each time. FFmpeg and libheif want to find their functions when they are loaded,
-and libheif asks x265's table for its version; so a stub has every function that is wanted, and each returns a table whose
-every entry is a text. Needs `as`, `ld`, `nm` and `readelf` of binutils.
+x265 alone lies twice in the wheels, 20 MB each time. FFmpeg and libheif want to find their functions when they are
+loaded, and libheif asks x265's table for its version; so a stub has every function that is wanted, and each returns a
+table whose every entry is a text. Needs `as`, `ld`, `nm` and `readelf` of binutils.
 """
 
 from __future__ import annotations
