@@ -1,4 +1,4 @@
-"""Sending one file to the host: streamed, hashed on its way, given up when it changes meanwhile."""
+"""Sending one file to the host: streamed, hashed on its way where it isn't yet, given up when it changes meanwhile."""
 
 from __future__ import annotations
 
@@ -34,6 +34,8 @@ class Sender:
         async with self._turns:
             fd = await asyncio.to_thread(self._folder.open, path)
             reading = _Reading(fd)
+            entry = self._folder.entry(path)
+            reading.is_hashed = entry is not None and entry.sha256 is not None and entry.version == reading.version
             try:
                 return await self._upload(path, reading, song_id or await self._song_id(path, reading))
             finally:
@@ -57,7 +59,8 @@ class Sender:
                     raise
                 self._host.forget_token()
                 continue
-            self._folder.note_hash(path, reading.version, reading.digest)
+            if reading.digest is not None:
+                self._folder.note_hash(path, reading.version, reading.digest)
             return answer
         raise AssertionError("the loop ends by itself")
 
@@ -95,11 +98,13 @@ class _Reading:
         self._job: asyncio.Future[Any] | None = None
         self.version = version_of(fd)
         self.has_changed = False
-        self.digest = b""
+        self.is_hashed = False
+        """Whether the content's hash is known already."""
+        self.digest: bytes | None = None
 
     async def chunks(self, patience: asyncio.Timeout) -> AsyncIterator[bytes]:
         """The whole file; breaks off when it is not what it was at the start. Each chunk that goes gives more time."""
-        loop, hash_, done = asyncio.get_running_loop(), hashlib.sha256(), 0
+        loop, hash_, done = asyncio.get_running_loop(), None if self.is_hashed else hashlib.sha256(), 0
         size_bytes = self.version[0]
         while done < size_bytes:
             self._job = loop.run_in_executor(None, self._read, done, size_bytes, hash_)
@@ -107,7 +112,7 @@ class _Reading:
             done += len(chunk)
             patience.reschedule(loop.time() + PROGRESS_LIMIT_S if done < size_bytes else None)
             yield chunk
-        self.digest = hash_.digest()
+        self.digest = None if hash_ is None else hash_.digest()
 
     async def close(self) -> None:
         """Let go of the file, after a thread that reads it."""
@@ -120,7 +125,8 @@ class _Reading:
         if not data or version_of(self._fd) != self.version:
             self.has_changed = True
             raise OSError("the file changes")
-        hash_.update(data)
+        if hash_ is not None:
+            hash_.update(data)
         return data
 
 

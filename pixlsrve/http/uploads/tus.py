@@ -14,6 +14,7 @@ from pixlsrve.http.routing import Access, Handler, Rate, Route
 from pixlsrve.http.uploads import protocol
 from pixlsrve.http.uploads.keys import UPLOAD_SESSIONS, check_again, owner_of
 from pixlsrve.media.uploads.sessions import LIFE_US, Outcome, outcome_of
+from pixlsrve.media.uploads.whole import Whole
 from pixlsrve.store.uploads import Session
 
 _METHOD = "X-HTTP-Method-Override"
@@ -41,6 +42,17 @@ async def create(request: web.Request) -> web.Response:
     if request.can_read_body:
         protocol.check_type(request.content_type)
     sessions, owner = request.app[UPLOAD_SESSIONS], owner_of(request[keys.PRINCIPAL])
+    if checksum is None and size_bytes == request.content_length:
+        whole = await sessions.take_whole(
+            owner,
+            name=protocol.file_name(pairs),
+            metadata=sent,
+            size_bytes=size_bytes,
+            viewer=request[keys.PRINCIPAL].roots,
+        )
+        session = await _take_whole(request, whole)
+        state = _state(session, session.offset_bytes, outcome_of(session))
+        return _answer({"Location": f"{protocol.PATH}/{session.id}", **state}, status=201)
     session = await sessions.create(owner, name=protocol.file_name(pairs), metadata=sent, size_bytes=size_bytes)
     place = {"Location": f"{protocol.PATH}/{session.id}"}
     if not request.can_read_body:
@@ -95,6 +107,17 @@ async def post(request: web.Request) -> web.Response:
     if handler is None:
         raise InvalidInput(f"Send PATCH, or say it by the header {_METHOD}.", reason="invalid_header", header=_METHOD)
     return await handler(request)
+
+
+async def _take_whole(request: web.Request, whole: Whole) -> Session:
+    """Take a body in that is the whole file."""
+    try:
+        while chunk := await request.content.readany():
+            await whole.write(chunk)
+        await check_again(request)
+        return await whole.finish()
+    finally:
+        await whole.abandon()
 
 
 async def _take_piece(

@@ -23,6 +23,7 @@ from pixlsrve.media.roots import Root, Roots
 from pixlsrve.media.uploads import names
 from pixlsrve.media.uploads.arrivals import Admitted, Arrivals, Examined
 from pixlsrve.media.uploads.known import Known
+from pixlsrve.media.uploads.ledger import Ledger
 from pixlsrve.media.uploads.leftovers import Leftovers
 from pixlsrve.media.uploads.room import Claim, Room
 from pixlsrve.media.uploads.shelf import TEMPORARY, Shelf
@@ -87,6 +88,7 @@ class Uploads:
         self.shelf = Shelf(self._root.path)
         self.room = Room(state, self._root.path, config, self.writers)
         self._leftovers = Leftovers(self.shelf, state, self._root, self._readers)
+        self._ledger = Ledger(state)
         self._known = Known(state, index, roots, arrivals, self._leftovers, self._readers)
         self._at_work: dict[bytes, tuple[asyncio.Lock, int]] = {}
         self._tasks: set[asyncio.Task[Stored]] = set()
@@ -213,11 +215,7 @@ class Uploads:
             self._state, stored.root_id, [stored.raw_path]
         )
         if also is not None or is_unrecorded:
-            async with self._state.transaction() as tx:
-                if is_unrecorded:
-                    await rows.insert(tx, self._record_of(stored, wanted))
-                if also is not None:
-                    await also(tx, stored)
+            await self._note(stored, also, self._record_of(stored, wanted) if is_unrecorded else None)
         await spool.remove()
         return stored
 
@@ -258,10 +256,7 @@ class Uploads:
         try:
             admitted = await self._arrivals.admit(self._root.id, os.fsencode(relative), sha256, examined)
             stored = self._as_stored(admitted, relative, sha256, size_bytes)
-            async with self._state.transaction() as tx:
-                await rows.insert(tx, self._record_of(stored, wanted))
-                if also is not None:
-                    await also(tx, stored)
+            await self._note(stored, also, self._record_of(stored, wanted))
         except BaseException:
             await self._take_back(relative, spool.path)
             raise
@@ -291,6 +286,17 @@ class Uploads:
             is_duplicate=False,
             is_quarantined=admitted.is_quarantined,
         )
+
+    async def _note(self, stored: Stored, also: Also | None, record: rows.Record | None) -> None:
+        """Have it written down for good."""
+
+        async def entry(tx: Transaction) -> None:
+            if record is not None:
+                await rows.insert(tx, record)
+            if also is not None:
+                await also(tx, stored)
+
+        await self._ledger.write(entry)
 
     def _record_of(self, stored: Stored, wanted: Wanted) -> rows.Record:
         name = names.shown(wanted.name) or stored.name

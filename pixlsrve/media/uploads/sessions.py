@@ -18,6 +18,7 @@ from pixlsrve.media.uploads.room import Claim
 from pixlsrve.media.uploads.service import Uploads, Wanted
 from pixlsrve.media.uploads.spool import Hash, Spool
 from pixlsrve.media.uploads.stored import Stored
+from pixlsrve.media.uploads.whole import Whole
 from pixlsrve.model import AssetId
 from pixlsrve.store import uploads as rows
 from pixlsrve.store.assets import Viewer
@@ -30,8 +31,11 @@ LIFE_US = 7 * 86_400_000_000
 """After the last byte (DESIGN section 9, Uploads)."""
 UNFINISHED_MAX = 256
 """Unfinished uploads of one device or account."""
-CHECKPOINT_BYTES = 16 * 1024 * 1024
-"""At least so often the bytes are made durable and the offset is written down: the most that a crash costs."""
+CHECKPOINT_BYTES = 14 * 1024 * 1024
+"""So often the bytes are made durable and the offset is written down, while the next ones arrive.
+
+A crash costs at most two such steps and the blocks in memory, together less than 32 MiB.
+"""
 HASHES_KEPT = 512
 SWEEP_S = 600.0
 TAKE_OVER_S = 5.0
@@ -116,6 +120,13 @@ class Sessions:
         await spool.close()
         self._keep_hash(number, 0, hashlib.sha256())
         return session
+
+    async def take_whole(self, owner: str, *, name: str, metadata: str, size_bytes: int, viewer: Viewer) -> Whole:
+        """A new upload all of which comes with the request that begins it: nobody could resume it, so it is written
+        down when it is stored. Raises what `create` raises.
+        """
+        receiving = await self._uploads.begin(owner, name=name, size=size_bytes, viewer=viewer)
+        return Whole(receiving, owner=owner, name=name, metadata=metadata, size_bytes=size_bytes, now_us=self._now_us)
 
     async def find(self, number: str, owner: str) -> Session:
         """An upload as it is now. Raises NotFound."""

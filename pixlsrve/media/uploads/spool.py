@@ -171,15 +171,16 @@ class Spool:
                 self._job = None
 
     def _append(self, fd: int, blocks: list[bytes]) -> None:
-        for block in blocks:
-            view = memoryview(block)
-            while view:
-                view = view[os.write(fd, view) :]
-            self._written_bytes += len(block)
-            if self.hash is not None:
-                self.hash.update(block)
-            if self.extra_hash is not None:
-                self.extra_hash.update(block)
+        # As one: each call lets go of the interpreter and then has to wait for it.
+        block = b"".join(blocks)
+        view = memoryview(block)
+        while view:
+            view = view[os.write(fd, view) :]
+        self._written_bytes += len(block)
+        if self.hash is not None:
+            self.hash.update(block)
+        if self.extra_hash is not None:
+            self.extra_hash.update(block)
 
     async def _call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a blocking function in a thread, after what other threads do with the file."""
