@@ -105,7 +105,7 @@ class Devices:
     def named(self, text: str) -> Device:
         """The device that a person means by its number, its id, or its name. Raises NotFound, InvalidInput."""
         every = self._directory.devices()
-        found = [device for device in every if text in {str(device.id), device.uuid}]
+        found = [device for device in every if text.lower() in {str(device.id), device.uuid}]
         found = found or [device for device in every if device.name.casefold() == text.casefold()]
         if not found:
             raise NotFound("There is no such device; `pixlsrve devices` shows those that exist.")
@@ -147,8 +147,8 @@ class Devices:
             await session_rows.save_used(transaction, used)
 
     def _number(self, device_uuid: str) -> int:
-        """The device's number. Raises NotFound."""
-        subject = self._directory.subject(device_uuid)
+        """The device's number; hexadecimal digits may be in either case (RFC 9562 §4). Raises NotFound."""
+        subject = self._directory.subject(device_uuid.lower())
         if subject is None or subject.kind is not SubjectKind.DEVICE:
             raise NotFound("There is no such device.")
         return subject.id

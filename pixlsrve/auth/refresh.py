@@ -193,7 +193,8 @@ class RefreshTokens:
                 "A device's refresh token needs its device_id.", reason="invalid_field", parameter="device_id"
             )
         expected = principal.device_id if subject.kind is SubjectKind.DEVICE else None
-        if device_uuid != expected or family.ended_us is not None or family.expires_us <= now_us:
+        shown = None if device_uuid is None else device_uuid.lower()
+        if shown != expected or family.ended_us is not None or family.expires_us <= now_us:
             raise NotAuthenticated(_INVALID)
 
     def _report(self, subject: Subject) -> None:

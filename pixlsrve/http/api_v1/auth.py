@@ -170,7 +170,7 @@ async def refresh(request: web.Request) -> web.Response:
 async def revoke(request: web.Request) -> web.Response:
     """POST /api/v1/auth/revoke: end a device's access; its own, or any for an admin."""
     body, asker = routing.body(request, RevokeBody), request[keys.PRINCIPAL]
-    if asker.role is not Role.ADMIN and asker.device_id != body.device_id:
+    if asker.role is not Role.ADMIN and asker.device_id != body.device_id.lower():
         raise NotPermitted("A device may revoke itself; revoking others needs an administrator's token.")
     devices = request.app[identity.IDENTITY].devices
     await devices.revoke(devices.by_uuid_or_gone(body.device_id))

@@ -129,7 +129,7 @@ async def get_config(request: web.Request) -> web.Response:
 async def report_status(request: web.Request) -> web.Response:
     """POST /api/v1/vpn/status: what a device says about its own end of the tunnel."""
     body, asker = routing.body(request, StatusBody), request[keys.PRINCIPAL]
-    if asker.device_id is None or asker.device_id != body.device_id:
+    if asker.device_id is None or asker.device_id != body.device_id.lower():
         raise NotPermitted("A device reports about its own tunnel only.")
     device = request.app[identity.IDENTITY].devices.by_uuid(body.device_id)
     now = now_us()
@@ -166,7 +166,7 @@ async def restore(request: web.Request) -> web.Response:
 def _wanted(request: web.Request, device_id: str | None) -> Device:
     """The device whose configuration is asked for. Raises NotFound, and NotPermitted for somebody else's."""
     asker = request[keys.PRINCIPAL]
-    if device_id is not None and device_id != asker.device_id and asker.role is not Role.ADMIN:
+    if device_id is not None and device_id.lower() != asker.device_id and asker.role is not Role.ADMIN:
         raise NotPermitted("Only an administrator gets another device's configuration.")
     wanted = device_id or asker.device_id
     if wanted is None:

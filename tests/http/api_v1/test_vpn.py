@@ -192,6 +192,21 @@ async def test_unknown_forms_are_400(door: VpnDoor, query: str) -> None:
     assert await door.refusal(f"{CONFIG}?{query}", None, token) == (400, "invalid_parameter")
 
 
+async def test_ids_in_capital_letters(door: VpnDoor) -> None:
+    """Apple's systems write UUIDs in capitals (RFC 9562 §4): the same device, for its tokens, tunnel and revocation."""
+    phone, admin = await door.pair(), await door.pair(device_name="Admin's", role=Role.ADMIN)
+    loud, token = phone["device_id"].upper(), phone["api_token"]
+    assert (await door.raw(f"{CONFIG}?device_id={loud}", token))[0] == 200
+    report = {"device_id": loud, "status": "connected"}
+    assert (await door.call("POST", STATUS, report, token=token))[0] == 200
+    for path in (REVOKE, RESTORE):
+        assert (await door.call("POST", path, {"device_id": loud}, token=admin["api_token"]))[0] == 200
+    body = {"device_id": loud, "refresh_token": phone["refresh_token"]}
+    status, tokens = await door.post("/token/refresh", body)
+    assert status == 200
+    assert (await door.post("/revoke", {"device_id": loud}, token=tokens["api_token"]))[0] == 200
+
+
 async def test_devices_report_about_themselves(door: VpnDoor) -> None:
     """POST /vpn/status: the spec's body and answer; the last report is shown, another device's is refused (T18)."""
     phone, other = await door.pair(), await door.pair(device_name="Other")
