@@ -156,12 +156,16 @@ class Gate:
             principal: Principal | None
             try:
                 principal = await self._identify_caller(request)
-            except NotAuthenticated:
+            except (NotAuthenticated, NotPermitted):
                 self._count(request, checks.rate, self._address(request))
                 raise
             request[keys.PRINCIPAL] = principal
         else:
-            await self._identify(request, checks)
+            try:
+                await self._identify(request, checks)
+            except NotPermitted:
+                self._count(request, checks.rate, self._address(request))
+                raise
             principal = request.get(keys.PRINCIPAL)
         if checks.rate is not None and not (checks.is_asked_for is not None and checks.is_asked_for(request)):
             if principal is None or checks.is_by_address:

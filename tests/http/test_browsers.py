@@ -59,8 +59,10 @@ async def pour(request: web.Request) -> web.StreamResponse:
         await response.write(bytes(65_536))
 
 
-def _route(method: str, path: str, handler: routing.Handler, access: Access = Access.MEMBER) -> Route:
-    return Route(method=method, path=path, handler=handler, access=access, rate=Rate.FREE, summary="For tests.")
+def _route(
+    method: str, path: str, handler: routing.Handler, access: Access = Access.MEMBER, rate: Rate = Rate.FREE
+) -> Route:
+    return Route(method=method, path=path, handler=handler, access=access, rate=rate, summary="For tests.")
 
 
 ROUTES = (
@@ -69,6 +71,7 @@ ROUTES = (
     _route("GET", "/api/v1/pour", pour),
     _route("POST", "/api/v1/near", who, Access.LAN),
     _route("POST", "/api/v1/login", sign_in, Access.PUBLIC),
+    *(_route("POST", f"/api/v1/counted/{access.value}", who, access, Rate.OTHER) for access in Access),
 )
 
 
@@ -145,6 +148,19 @@ async def test_foreign_page_cannot_use_open_doors(site: Site) -> None:
         status, answer, _ = await site.ask("POST", path, Origin="https://evil.example")
         assert (status, answer["error"]["details"]["reason"]) == (403, "foreign_origin")
         assert (await site.ask("POST", path))[0] == 200
+
+
+@pytest.mark.parametrize("access", [Access.PUBLIC, Access.LAN, Access.MEMBER])
+async def test_foreign_pages_are_counted(site: Site, access: Access) -> None:
+    """T31, DESIGN 4: what is refused for its origin counts for the address, and carries the limit's headers."""
+    left = []
+    for _ in range(2):
+        headers = {"Origin": "https://evil.example", "Cookie": f"{PLAIN}=value"}
+        async with site.client.post(f"{site.origin}/api/v1/counted/{access.value}", headers=headers) as answer:
+            assert answer.status == 403
+            assert {"X-RateLimit-Limit", "X-RateLimit-Reset"} <= answer.headers.keys()
+            left.append(int(answer.headers["X-RateLimit-Remaining"]))
+    assert left[1] == left[0] - 1
 
 
 async def test_browser_gets_a_cookie_that_scripts_never_see(site: Site) -> None:
