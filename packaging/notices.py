@@ -21,8 +21,8 @@ pixlsrve itself is under the Apache License, Version 2.0. This release contains 
 licence. The wheels of PyAV and pillow-heif bring FFmpeg, x264, x265 and other codec libraries in binary form. pixlsrve
 only decodes with them. In the Linux releases x265 and SVT-AV1 are left out: libraries of their names that do nothing
 stand in their places. x264 is inside and never called, and FFmpeg was built to be used with both; they are under the
-GNU General Public License, version 2 or later, and so a release in binary form as a whole may be passed on under the GNU
-General Public License, version 3, which the Apache License allows. pixlsrve's own source remains under the Apache
+GNU General Public License, version 2 or later, and so a release in binary form as a whole may be passed on under the
+GNU General Public License, version 3, which the Apache License allows. pixlsrve's own source remains under the Apache
 License. The sources of these libraries are at https://github.com/PyAV-Org/pyav-ffmpeg and
 https://github.com/bigcat88/pillow_heif.
 Python itself is inside under the PSF License Agreement; the loader of PyInstaller under the GNU General Public License
