@@ -26,7 +26,7 @@ PROCESS_REASONS = frozenset(
     {"address", "config", "listen", "no_network", "not_running", "port_forbidden", "port_taken", "start"}
     | {"host_refused", "host_unreachable", "not_welcome"}  # the agent's
     | {"interface_taken", "network_overlaps", "no_isolation", "no_tunnel"}
-    | {"bad_backup", "exists"}  # restore's and backup's
+    | {"bad_backup", "exists", "running"}  # what backup and restore refuse
 )
 """What keeps the process from starting or a command from its daemon: told in sentences, never in an answer."""
 
