@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import random
 import shutil
@@ -24,6 +25,8 @@ import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+import structlog
 
 from pixlsrve.store import upgrade
 from pixlsrve.store.migrate import statements_of
@@ -208,6 +211,7 @@ def main() -> int:
     parser.add_argument("--random", type=int, default=100, help="cuts at random system calls")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
     options = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     report = run(options.random, options.seed)
     print(json.dumps({**asdict(report), "is_sound": report.is_sound}))
     return 0 if report.is_sound else 1
