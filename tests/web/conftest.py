@@ -1,22 +1,28 @@
-"""One browser, and one daemon with a household's photos, for the tests that change nothing."""
+"""One browser for all, visitors in it, and one daemon with a household's photos for the tests that change nothing."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
-from tests.daemon import Daemon
-from tests.web.household import CHROMIUM, Visitor, fill, visiting, wait_for_thumbnails
+from tests.daemon import Daemon, daemon, daemons
+from tests.web.browsing import Visit, browser, visiting
+from tests.web.household import Guest, fill, receive, wait_for_thumbnails
+
+__all__ = ["daemon", "daemons"]
 
 
 @pytest.fixture(scope="package")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, chromium_sandbox=os.geteuid() != 0)
-        yield chromium
-        chromium.close()
+def chromium() -> Iterator[Browser]:
+    with browser() as made:
+        yield made
+
+
+@pytest.fixture
+def visit(chromium: Browser) -> Iterator[Visit]:
+    with visiting(chromium) as made:
+        yield made
 
 
 @pytest.fixture(scope="package")
@@ -24,15 +30,15 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     folder: Path = tmp_path_factory.mktemp("home")
     fill(folder / "photos")
     limits = {f"PIXLSRVE_RATE_LIMITS__{name}": "off" for name in ("AUTH", "PHOTOS", "OTHER")}
-    daemon = Daemon(folder / "data", "--photos", str(folder / "photos"), env=limits).start()
+    made = Daemon(folder / "data", "--photos", str(folder / "photos"), env=limits).start()
     try:
-        wait_for_thumbnails(daemon)
-        yield daemon
+        wait_for_thumbnails(made)
+        yield made
     finally:
-        daemon.stop()
+        made.stop()
 
 
 @pytest.fixture
-def visitor(browser: Browser, home: Daemon, request: pytest.FixtureRequest) -> Iterator[Visitor]:
-    with visiting(browser, home, **getattr(request, "param", {})) as made:
+def visitor(chromium: Browser, home: Daemon, request: pytest.FixtureRequest) -> Iterator[Guest]:
+    with receive(chromium, home, **getattr(request, "param", {})) as made:
         yield made

@@ -16,19 +16,12 @@ from typing import Any
 import pytest
 from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect
+from playwright.sync_api import Browser
 
-from pixlsrve.http.gallery import BUILT
-from pixlsrve.http.gallery import __file__ as gallery_file
 from tests.daemon import Daemon
 from tests.index.metadata.samples import sound, video, xmp
+from tests.web.browsing import Visitor
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-IS_BUILT = Path(gallery_file).with_name(BUILT).joinpath("index.html").is_file()
-needs_gallery = [
-    pytest.mark.skipif(CHROMIUM is None, reason="needs the browser chromium"),
-    pytest.mark.skipif(not IS_BUILT, reason="needs the built gallery: python web/build.py"),
-]
 SMALL = {"width": 320, "height": 640}
 DESK = {"width": 1440, "height": 900}
 HOSTILE = "\"><img src=x onerror='document.title=1'>.jpg"
@@ -92,29 +85,8 @@ def fill(photos: Path) -> None:
     Image.new("RGB", (500, 400), (20, 120, 60)).save(photos / "Moving/scan.tiff")
 
 
-class Visitor:
-    """One browser that is paired, with everything that goes wrong in it."""
-
-    def __init__(self, context: BrowserContext, daemon: Daemon) -> None:
-        self.daemon = daemon
-        self.context = context
-        self.page = context.new_page()
-        self.problems: list[str] = []
-        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
-        self.page.on("console", self._note)
-        context.on("request", self._check)
-
-    def pair(self) -> Visitor:
-        """Come in by a pairing code, as the scanned QR code does."""
-        offer = json.loads(self.daemon.cli("pair", "--json", "--no-wait"))
-        self.page.goto(f"{self.daemon.url}/pair#{offer['url'].partition('#')[2]}")
-        expect(self.page.get_by_role("heading", name="You are in")).to_be_visible()
-        return self
-
-    def go(self, path: str) -> Page:
-        """Open a page of the gallery."""
-        self.page.goto(self.daemon.url + path)
-        return self.page
+class Guest(Visitor):
+    """A visitor who came in by a pairing code and asks the API what a test has to know."""
 
     def ask(self, path: str) -> Any:
         """The API's answer to the page itself."""
@@ -126,24 +98,16 @@ class Visitor:
         found: dict[str, Any] = next(photo for photo in photos if photo["filename"] == filename)
         return found
 
-    def _note(self, message: ConsoleMessage) -> None:
-        # A browser reports each answer of 4xx and 5xx, and each connection that breaks, which the page expects.
-        if message.type == "error" and not any(text in message.text for text in ("Failed to load", "WebSocket")):
-            self.problems.append(message.text)
-
-    def _check(self, request: Request) -> None:
-        if not request.url.startswith((self.daemon.url, "data:", "blob:")):
-            self.problems.append(f"a foreign request: {request.url}")
-
 
 @contextmanager
-def visiting(browser: Browser, daemon: Daemon, **options: Any) -> Iterator[Visitor]:
-    """A paired browser of its own; the test fails when a script failed, or a request left the host."""
-    context = browser.new_context(**{"viewport": DESK, "locale": "en-GB", **options})
-    visitor = Visitor(context, daemon).pair()
-    yield visitor
+def receive(chromium: Browser, daemon: Daemon, **options: Any) -> Iterator[Guest]:
+    """A paired browser of its own; fails when a script failed, or a request left the host."""
+    context = chromium.new_context(**{"viewport": DESK, "locale": "en-GB", **options})
+    guest = Guest(context, daemon)
+    guest.pair()
+    yield guest
     context.close()
-    assert visitor.problems == []
+    assert guest.problems == [], guest.problems
 
 
 def wait_for_thumbnails(daemon: Daemon) -> None:

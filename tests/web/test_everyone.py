@@ -10,7 +10,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.daemon import Daemon
-from tests.web.household import ARABIC, SMALL, Visitor, needs_gallery, visiting
+from tests.web.browsing import needs_gallery
+from tests.web.household import ARABIC, SMALL, Guest, receive
 
 pytestmark = needs_gallery
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
@@ -26,10 +27,10 @@ def _violations(page: Page) -> list[str]:
 @pytest.mark.skipif(not AXE.is_file(), reason="needs axe-core: python web/build.py")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [{"width": 1440, "height": 900}, SMALL], ids=["desk", "small"])
-def test_axe_finds_no_violation(browser: Browser, home: Daemon, scheme: str, size: dict[str, int]) -> None:
+def test_axe_finds_no_violation(chromium: Browser, home: Daemon, scheme: str, size: dict[str, int]) -> None:
     """No page breaks a rule of axe, in light and dark, on a desk and on a small phone; nothing sticks out."""
     found = {}
-    with visiting(browser, home, color_scheme=scheme, viewport=size, bypass_csp=True) as visitor:
+    with receive(chromium, home, color_scheme=scheme, viewport=size, bypass_csp=True) as visitor:
         album = visitor.ask("/api/v1/albums")["albums"][0]["id"]
         for path in (*PAGES, f"/albums/{album}"):
             page = visitor.go(path)
@@ -48,7 +49,7 @@ def test_axe_finds_no_violation(browser: Browser, home: Daemon, scheme: str, siz
 
 
 @pytest.mark.parametrize("visitor", [{"reduced_motion": "reduce"}], indirect=True)
-def test_keyboard_alone_is_enough(visitor: Visitor) -> None:
+def test_keyboard_alone_is_enough(visitor: Guest) -> None:
     """From the first Tab to a photo and back without a pointer."""
     page = visitor.go("/")
     expect(page.locator("[data-index='0']")).to_be_visible()
@@ -76,7 +77,7 @@ def test_keyboard_alone_is_enough(visitor: Visitor) -> None:
 
 
 @pytest.mark.parametrize("visitor", [{"locale": "de-DE"}], indirect=True)
-def test_second_language(visitor: Visitor) -> None:
+def test_second_language(visitor: Guest) -> None:
     """A browser that asks for German gets German, dates and country names too."""
     page = visitor.go("/")
     expect(page.get_by_role("link", name="Fotos", exact=True)).to_be_visible()
@@ -84,7 +85,7 @@ def test_second_language(visitor: Visitor) -> None:
     expect(page.get_by_role("heading", name="März 2021")).to_be_attached()
 
 
-def test_names_from_right_to_left(visitor: Visitor) -> None:
+def test_names_from_right_to_left(visitor: Guest) -> None:
     """A right-to-left name stands in its own direction and turns nothing else."""
     page = visitor.go(f"/photo/{visitor.photo(ARABIC)['id']}")
     expect(page.locator(".pswp--open")).to_be_visible()
@@ -94,7 +95,7 @@ def test_names_from_right_to_left(visitor: Visitor) -> None:
     assert page.evaluate("getComputedStyle(document.body).direction") == "ltr"
 
 
-def test_gallery_can_be_installed(visitor: Visitor) -> None:
+def test_gallery_can_be_installed(visitor: Guest) -> None:
     """The manifest names icons that are there in the sizes that browsers ask for."""
     page = visitor.go("/")
     manifest = json.loads(page.evaluate("fetch('/manifest.webmanifest').then(answer => answer.text())"))

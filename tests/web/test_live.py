@@ -8,19 +8,19 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.daemon import Daemon, StartDaemon, daemon, daemons
-from tests.web.household import needs_gallery, picture, visiting, wait_for_thumbnails
+from tests.daemon import Daemon, StartDaemon
+from tests.web.browsing import needs_gallery
+from tests.web.household import picture, receive, wait_for_thumbnails
 
-__all__ = ["daemon", "daemons"]
 pytestmark = needs_gallery
 OUT = "This device was removed from the household"
 
 
-def test_revoked_page_holds_no_photo(browser: Browser, daemon: Daemon, tmp_path: Path) -> None:
+def test_revoked_page_holds_no_photo(chromium: Browser, daemon: Daemon, tmp_path: Path) -> None:
     """T7: a page whose device is revoked says so within a second, with a photo open too, and holds none any more."""
     picture(tmp_path / "photos/a.jpg", "2023:01:01 10:00:00")
     wait_for_thumbnails(daemon)
-    with visiting(browser, daemon) as visitor:
+    with receive(chromium, daemon) as visitor:
         page = visitor.go("/")
         page.locator("[data-index='0']").click()
         expect(page.locator(".pswp--open img").first).to_be_visible()
@@ -35,11 +35,11 @@ def test_revoked_page_holds_no_photo(browser: Browser, daemon: Daemon, tmp_path:
         expect(page.get_by_role("heading", name=OUT)).to_be_visible()
 
 
-def test_changes_on_disk_show_in_every_browser(browser: Browser, daemon: Daemon, tmp_path: Path) -> None:
-    """Photos that appear and vanish on disk do so on all open pages; one that is shown just then says that it has gone."""
+def test_changes_on_disk_show_in_every_browser(chromium: Browser, daemon: Daemon, tmp_path: Path) -> None:
+    """Photos that appear and vanish on disk do so on all open pages; one that is shown says that it has gone."""
     first = picture(tmp_path / "photos/a.jpg", "2023:01:01 10:00:00")
     wait_for_thumbnails(daemon)
-    with visiting(browser, daemon) as one, visiting(browser, daemon) as other:
+    with receive(chromium, daemon) as one, receive(chromium, daemon) as other:
         for visitor in (one, other):
             expect(visitor.go("/").get_by_role("listitem")).to_have_count(1)
         picture(tmp_path / "photos/b.jpg", "2023:01:02 10:00:00")
@@ -54,13 +54,13 @@ def test_changes_on_disk_show_in_every_browser(browser: Browser, daemon: Daemon,
         expect(one.page.get_by_role("listitem")).to_have_count(1)
 
 
-def test_page_heals_after_a_restart(browser: Browser, daemons: StartDaemon, tmp_path: Path) -> None:
+def test_page_heals_after_a_restart(chromium: Browser, daemons: StartDaemon, tmp_path: Path) -> None:
     """A lost connection is shown, and heals with what happened meanwhile."""
     picture(tmp_path / "photos/a.jpg", "2023:01:01 10:00:00")
     daemon = daemons("--photos", str(tmp_path / "photos")).start()
     wait_for_thumbnails(daemon)
     port = daemon.port
-    with visiting(browser, daemon) as visitor:
+    with receive(chromium, daemon) as visitor:
         page = visitor.go("/")
         expect(page.get_by_role("listitem")).to_have_count(1)
         daemon.stop(signal.SIGKILL)
@@ -73,11 +73,13 @@ def test_page_heals_after_a_restart(browser: Browser, daemons: StartDaemon, tmp_
 
 
 @pytest.mark.parametrize("reason", ["offline"])
-def test_original_on_a_disk_that_is_away_is_told(browser: Browser, daemon: Daemon, tmp_path: Path, reason: str) -> None:
+def test_original_on_a_disk_that_is_away_is_told(
+    chromium: Browser, daemon: Daemon, tmp_path: Path, reason: str
+) -> None:
     """The preview of a photo whose disk is away stays, with words about why the whole picture is not there."""
     picture(tmp_path / "photos/a.jpg", "2023:01:01 10:00:00")
     wait_for_thumbnails(daemon)
-    with visiting(browser, daemon) as visitor:
+    with receive(chromium, daemon) as visitor:
         page = visitor.go("/")
         (tmp_path / "photos").rename(tmp_path / "away")
         daemon.cli("scan", "--wait")

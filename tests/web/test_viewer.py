@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
-from tests.web.household import HOSTILE, Visitor, needs_gallery
+from tests.web.browsing import needs_gallery
+from tests.web.household import HOSTILE, Guest
 
 pytestmark = needs_gallery
-FULL = "() => [...document.querySelectorAll('.pswp__img')].some(image => image.src.includes('/full') && image.naturalWidth)"
-SHOWN = "photo => location.pathname === '/photo/' + photo"
+FULL = (
+    "() => [...document.querySelectorAll('.pswp__img')].some(each => each.src.includes('/full') && each.naturalWidth)"
+)
 
 
-def _open(visitor: Visitor, filename: str) -> Page:
+def _open(visitor: Guest, filename: str) -> Page:
     page = visitor.go(f"/photo/{visitor.photo(filename)['id']}")
     expect(page.locator(".pswp--open")).to_be_visible()
     return page
 
 
-def test_keys_lead_through_the_photos(visitor: Visitor) -> None:
+def test_keys_lead_through_the_photos(visitor: Guest) -> None:
     """Arrows move, i shows the details, Escape closes, and the focus is on the photo that was shown last."""
     page = visitor.go("/")
     page.locator("[data-index='2']").click()
@@ -37,7 +40,7 @@ def test_keys_lead_through_the_photos(visitor: Visitor) -> None:
     assert page.evaluate("location.pathname") == "/"
 
 
-def test_whole_picture_follows_the_thumbnail(visitor: Visitor) -> None:
+def test_whole_picture_follows_the_thumbnail(visitor: Guest) -> None:
     """The original takes the place of the thumbnail; what browsers can't draw comes converted."""
     page = _open(visitor, "IMG_0005.jpg")
     page.wait_for_function(FULL)
@@ -48,7 +51,7 @@ def test_whole_picture_follows_the_thumbnail(visitor: Visitor) -> None:
     )
 
 
-def test_details_have_place_and_copies(visitor: Visitor) -> None:
+def test_details_have_place_and_copies(visitor: Guest) -> None:
     """The details name every copy of the bytes and show the position on a map that leads to the large one."""
     page = _open(visitor, "IMG_0000.jpg")
     page.keyboard.press("i")
@@ -60,7 +63,7 @@ def test_details_have_place_and_copies(visitor: Visitor) -> None:
     assert page.url.startswith(f"{visitor.daemon.url}/map?photo=")
 
 
-def test_live_photo_plays(visitor: Visitor) -> None:
+def test_live_photo_plays(visitor: Guest) -> None:
     """The moving part plays by a button and then makes room for the still; other photos have no such button."""
     page = _open(visitor, "live.jpg")
     page.get_by_role("button", name="Play the live photo").click()
@@ -72,7 +75,8 @@ def test_live_photo_plays(visitor: Visitor) -> None:
     expect(page.get_by_role("button", name="Play the live photo")).to_be_hidden()
 
 
-def test_live_photo_plays_while_a_finger_rests_on_it(visitor: Visitor) -> None:
+@pytest.mark.parametrize("visitor", [{"reduced_motion": "reduce"}], indirect=True)
+def test_live_photo_plays_while_a_finger_rests_on_it(visitor: Guest) -> None:
     """A long press plays the moving part, and letting go ends that."""
     page = _open(visitor, "live.jpg")
     page.mouse.move(700, 450)
@@ -82,7 +86,7 @@ def test_live_photo_plays_while_a_finger_rests_on_it(visitor: Visitor) -> None:
     expect(page.locator(".viewer-live")).to_have_count(0)
 
 
-def test_film_and_its_ranges(visitor: Visitor) -> None:
+def test_film_and_its_ranges(visitor: Guest) -> None:
     """A film plays, and seeking asks the host for a part of it."""
     page = _open(visitor, "film.mp4")
     page.wait_for_function("() => document.querySelector('.viewer-player')?.currentTime > 0")
@@ -95,7 +99,7 @@ def test_film_and_its_ranges(visitor: Visitor) -> None:
     assert status == 206
 
 
-def test_hostile_names_are_text(visitor: Visitor) -> None:
+def test_hostile_names_are_text(visitor: Guest) -> None:
     """T28: a file name and a caption that are markup are shown as they are; nothing in them runs."""
     page = visitor.go("/")
     expect(page.locator("[aria-label*='<script>']")).to_have_count(1)
@@ -108,7 +112,7 @@ def test_hostile_names_are_text(visitor: Visitor) -> None:
     assert page.title() not in {"1", "x"}
 
 
-def test_missing_photo_is_told(visitor: Visitor) -> None:
+def test_missing_photo_is_told(visitor: Guest) -> None:
     """The link to a photo that is not there says so, and the timeline stays."""
     page = visitor.go("/photo/00000000-0000-4000-8000-000000000000")
     expect(page.locator(".notices")).to_contain_text("no photo")

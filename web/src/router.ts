@@ -18,6 +18,11 @@ export function go(to: string, { replace = false } = {}): void {
   read();
 }
 
+/** Show an address of ours for what lies over the view, which stays as it is; back leads to the view's own. */
+export function cover(to: string, { replace = false } = {}): void {
+  history[replace ? "replaceState" : "pushState"](null, "", to);
+}
+
 /** Follow the history, and links of ours without loading the page. */
 export function startRouter(): void {
   addEventListener("popstate", read);

@@ -46,9 +46,9 @@ export function PhotoList({ source, label, hasHeadings = true, control = {}, onS
 
   // A link to one photo: it is shown by itself, with the list behind it.
   useEffect(() => {
-    const id = /^\/photo\/([^/]+)$/.exec(path.peek())?.[1];
+    const id = /^\/photo\/([^/]+)$/.exec(path.value)?.[1];
     if (id && !document.querySelector(".pswp")) void import("../viewer/viewer").then(({ openSingle }) => openSingle(id));
-  }, []);
+  }, [path.value]);
 
   return (
     <PhotoGrid

@@ -8,7 +8,7 @@ import type { Photo } from "../api/types";
 import { placeholder } from "../grid/placeholder";
 import { describe } from "../grid/Tile";
 import { texts } from "../i18n";
-import { go, path } from "../router";
+import { cover, go, path } from "../router";
 import { notice } from "../ui/notices";
 import { sentence } from "../ui/Message";
 import { Changes } from "./changes";
@@ -106,21 +106,25 @@ export function openViewer(shelf: Shelf, index: number, onLeave: (index: number)
   });
   document.documentElement.dataset["viewer"] = "open";
   viewer.on("destroy", () => delete document.documentElement.dataset["viewer"]);
-  keepEarlyKeys(viewer);
+  keepEarlyKeys(viewer, photoNow);
   viewer.init();
   close = () => viewer.close();
 }
 
 /** Keys pressed before the viewer listens are not lost: a quick arrow right after opening still leafs on. */
-function keepEarlyKeys(viewer: PhotoSwipe): void {
+function keepEarlyKeys(viewer: PhotoSwipe, photoNow: () => Photo | undefined): void {
   const early: string[] = [];
   const acts: Record<string, () => void> = {
     ArrowRight: () => viewer.next(),
     ArrowLeft: () => viewer.prev(),
     Escape: () => viewer.close(),
+    i: () => {
+      const photo = photoNow();
+      if (photo) toggleDetails(viewer, photo);
+    },
   };
   const note = (event: KeyboardEvent): void => {
-    if (!acts[event.key]) return;
+    if (!acts[event.key] || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     event.stopPropagation();
     early.push(event.key);
@@ -192,7 +196,7 @@ function sharpen(element: HTMLElement | undefined, photo: Photo, isShown: () => 
 function showAddress(photo: Photo, viewer: PhotoSwipe): void {
   const address = `/photo/${photo.id}`;
   if (location.pathname === address) return;
-  go(address, { replace: location.pathname.startsWith("/photo/") });
+  cover(address, { replace: location.pathname.startsWith("/photo/") });
   if (viewer.element?.querySelector(".details")) toggleDetails(viewer, photo, true);
 }
 
