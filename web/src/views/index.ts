@@ -1,18 +1,19 @@
 // Which view shows which address; each is loaded when it is first wanted.
 import type { ComponentType } from "preact";
-import { lazy } from "preact/compat";
+
+import { patient } from "../ui/patient";
 
 /** A view about running the host, with its own catalogue of texts. */
 const manage = (load: () => Promise<{ default: ComponentType }>): ComponentType =>
-  lazy(async () => {
+  patient(async () => {
     const [view] = await Promise.all([load(), import("../i18n/manage").then(({ chooseWords }) => chooseWords())]);
     return view;
   });
 
 const VIEWS: [RegExp, ComponentType][] = [
-  [/^\/albums(\/[^/]+)?$/, lazy(() => import("./Albums"))],
-  [/^\/map$/, lazy(() => import("./Map"))],
-  [/^\/more$/, lazy(() => import("./More"))],
+  [/^\/albums(\/[^/]+)?$/, patient(() => import("./Albums"))],
+  [/^\/map$/, patient(() => import("./Map"))],
+  [/^\/more$/, patient(() => import("./More"))],
   [/^\/more\/upload$/, manage(() => import("./Upload"))],
   [/^\/more\/devices$/, manage(() => import("./Devices"))],
   [/^\/more\/away$/, manage(() => import("./Away"))],
@@ -21,7 +22,7 @@ const VIEWS: [RegExp, ComponentType][] = [
   [/^\/more\/settings$/, manage(() => import("./Settings"))],
   [/^\/more\/duplicates$/, manage(() => import("./Duplicates"))],
   [/^\/more\/problems$/, manage(() => import("./Problems"))],
-  [/^\/search$/, lazy(() => import("./Search"))],
+  [/^\/search$/, patient(() => import("./Search"))],
 ];
 
 /** The view for a path; undefined where there is none. */
