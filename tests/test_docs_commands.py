@@ -26,6 +26,8 @@ PASSWORD = "correct horse battery"
 
 ELSEWHERE = {
     "python3 -m venv .venv && .venv/bin/pip install": "takes minutes; test_documentation.py compares it in all places",
+    "python3 -m venv build/docs": "fetches MkDocs; .ci/run does it",
+    "NO_MKDOCS_2_WARNING=1 build/docs": "needs MkDocs; .ci/run builds the site, tests/test_site.py looks at it",
     "./check": "is what runs this test",
     "python docs/make_recording.py": "records for half a minute what tests/cli/test_setup.py does",
     "requirements/lock": "asks the package registry for every version",
