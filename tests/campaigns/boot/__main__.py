@@ -175,7 +175,7 @@ class Boot:
         run("mkdir", "-p", "/mnt/small")
         run("mount", "-t", "tmpfs", "-o", "size=96m,mode=700", "small", "/mnt/small")
         run("cp", "-a", "/var/lib/pixlsrve/.", "/mnt/small/")
-        run("mount", "--move", "/mnt/small", "/var/lib/pixlsrve")
+        run("mount", "--bind", "/mnt/small", "/var/lib/pixlsrve")
         run("systemctl", "start", SERVICE)
         self.wait_serving()
         run("dd", "if=/dev/zero", "of=/var/lib/pixlsrve/filler", "bs=64k", code=None)
