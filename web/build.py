@@ -1,4 +1,7 @@
-"""Builds the gallery into the package: `python web/build.py`. Takes Node from PyPI where the machine has none."""
+"""Builds the gallery into the package: `python web/build.py`. Takes Node from PyPI where the machine has none.
+
+`--check` runs the unit tests of its sources too.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +18,15 @@ OLDEST = (20, 19)
 """What Vite 8 runs on."""
 
 
-def build() -> Path:
-    """Fetch the page's parts as locked, check its types, build it; the folder with the result.
+def build(*, is_checked: bool = False) -> Path:
+    """Fetch the page's parts as locked, check its types, build it, test it if `is_checked`; the folder with the result.
 
     Raises CalledProcessError and OSError.
     """
     npm = find_npm() or fetch_npm()
     path = f"{Path(npm).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    for arguments in (["ci", "--no-audit", "--no-fund", "--ignore-scripts"], ["run", "build"]):
+    steps = [["ci", "--no-audit", "--no-fund", "--ignore-scripts"], ["run", "build"]]
+    for arguments in [*steps, ["run", "check"]] if is_checked else steps:
         command = [npm, "--silent", *arguments]
         subprocess.run(command, cwd=WEB, env={**os.environ, "PATH": path}, check=True)  # noqa: S603  # our own
     return BUILT
@@ -50,4 +54,4 @@ def fetch_npm() -> str:
 
 
 if __name__ == "__main__":
-    print(f"built {build()}")  # noqa: T201  # a command's answer
+    print(f"built {build(is_checked='--check' in sys.argv)}")  # noqa: T201  # a command's answer
