@@ -71,8 +71,8 @@ class Visitor:
         return session
 
     def _note(self, message: ConsoleMessage) -> None:
-        # A browser reports each answer that is an error, and each lost connection; the pages expect them.
-        expected = ("Failed to load resource", "WebSocket connection to")
+        # A browser reports each answer that is an error, each lost connection, and what it does only over HTTPS.
+        expected = ("Failed to load resource", "WebSocket connection to", "Cross-Origin-Opener-Policy header has been")
         if message.type == "error" and not any(text in message.text for text in expected):
             self.problems.append(message.text)
 

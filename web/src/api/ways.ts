@@ -54,7 +54,7 @@ async function learn(): Promise<void> {
 
 /** The host does not answer: go on by a way that does, unless that would lose something. */
 export async function leaveByAnother(): Promise<void> {
-  if (!isLearning || stay.isNeeded()) return;
+  if (stay.isNeeded()) return;
   const ways = await load();
   await ways.look((isLost) => tell(ways, isLost));
 }
