@@ -52,7 +52,7 @@ def restore(file: Path, dry_run: bool, config_file: Path | None, data_dir: Path 
     if not dry_run:
         instance.prepare_data_dir(settings.data_path)
         with instance.locked(settings.data_path), bar_of_bytes("restoring", plan.contents.size_bytes) as progress:
-            settings.storage_path.mkdir(mode=0o750, parents=True, exist_ok=True)
+            restoring.make_storage(settings.storage_path, settings.data_path)
             plan = restoring.restore(archive, settings.data_path, settings.storage_path, progress)
     if as_json:
         print_json(_facts(plan, is_done=not dry_run))

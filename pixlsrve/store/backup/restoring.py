@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from pixlsrve.errors import StorageError, StorageFull
+from pixlsrve.instance import LOCK_FILE
 from pixlsrve.store.backup.carrying import carry_over, skip_event_numbers
 from pixlsrve.store.backup.layout import CONFIG_FILE, SETTINGS, STORAGE, BackupRefused, kind_of
 from pixlsrve.store.backup.making import host_id, snapshot
@@ -107,11 +108,20 @@ def restore(archive: Path, data_dir: Path, storage: Path, progress: Progress = l
             _sync_tree(arriving)
             mark = {"phase": 1, "aside": plan.aside.name, "storage": os.fsencode(storage).hex()}
             write_whole(data_dir / MARK, json.dumps(mark).encode())
+            _own(data_dir / MARK, data_dir)
     except BaseException:
         _clear(stage, arriving)
         raise
     finish(data_dir)
+    _own(data_dir / LOCK_FILE, data_dir)
     return plan
+
+
+def make_storage(storage: Path, data_dir: Path) -> None:
+    """The storage directory for a restore, belonging to whom the data directory does. Raises OSError."""
+    if not storage.is_dir():
+        storage.mkdir(mode=0o750, parents=True)
+        _own(storage, data_dir)
 
 
 def is_pending(data_dir: Path) -> bool:
@@ -141,6 +151,7 @@ def finish(data_dir: Path) -> bool:
             sync(aside)
             sync(data_dir)
             write_whole(data_dir / MARK, json.dumps({**mark, "phase": 2}).encode())
+            _own(data_dir / MARK, data_dir)
         for name in _PLACED:
             if (stage / name).exists():
                 _move(stage / name, data_dir / name)
@@ -181,11 +192,13 @@ class _Shelves:
             self._file.close()
 
 
-def _make_folders(path: Path) -> None:
-    """Folders of ours, which only we may enter until they are in place."""
+def _make_folders(path: Path, like: Path | None = None) -> None:
+    """Folders of ours, belonging to whom `like` does."""
     if not path.is_dir():
-        _make_folders(path.parent)
+        _make_folders(path.parent, like)
         path.mkdir(mode=0o750)
+        if like is not None:
+            _own(path, like)
 
 
 def _check_databases(stage: Path, contents: Contents) -> None:
@@ -261,7 +274,7 @@ def _place_uploads(arriving: Path, storage: Path, aside: Path) -> None:
             path = Path(folder, file)
             name = path.relative_to(arriving)
             target = storage / name
-            _make_folders(target.parent)
+            _make_folders(target.parent, like=storage)
             if target.exists() or target.is_symlink():
                 kept = aside / "storage" / name
                 _make_folders(kept.parent)
@@ -298,9 +311,10 @@ def _own(tree: Path, like: Path) -> None:
     if os.geteuid() != 0 or not tree.exists():
         return
     owner = like.stat()
-    for folder, _, files in os.walk(tree):
-        for path in (Path(folder), *(Path(folder, file) for file in files)):
-            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+    os.chown(tree, owner.st_uid, owner.st_gid, follow_symlinks=False)
+    for folder, folders, files in os.walk(tree):
+        for name in (*folders, *files):
+            os.chown(Path(folder, name), owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def _sync_tree(tree: Path) -> None:

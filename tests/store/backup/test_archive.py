@@ -22,6 +22,7 @@ from pixlsrve.store.backup.making import Source, check_target, make
 from pixlsrve.store.backup.reading import peek, read_archive
 from pixlsrve.store.database import DatabaseDamaged
 from pixlsrve.store.recovery import INDEX, STATE, prepare
+from tests.daemon import is_root
 from tests.store.backup.kit import make_host, rows
 
 
@@ -291,6 +292,26 @@ def test_names_that_are_not_utf8_survive(host: Path, tmp_path: Path) -> None:
     assert not (other / "storage" / "uploads" / ".incoming" / "half").exists()
     assert rows(other / STATE, "SELECT value FROM meta WHERE key = 'host_id'") == [(b"host-1",)]
     prepare(other)
+
+
+def test_restored_files_belong_to_whom_the_folder_does(host: Path, tmp_path: Path) -> None:
+    """Restored by root, the service's user can still use everything."""
+    (host / "storage" / "uploads" / "2024").mkdir(parents=True)
+    (host / "storage" / "uploads" / "2024" / "one.jpg").write_bytes(b"one")
+    made = make(_source(host, host / "storage"), tmp_path / "all")
+    other = make_host(tmp_path / "other", host_id="host-2")
+    if is_root():
+        for path in (other, *other.rglob("*")):
+            os.chown(path, 1234, 1235)
+    restoring.make_storage(other / "storage", other)
+    restoring.restore(made.path, other, other / "storage")
+    owner = other.stat()
+    found = list(other.rglob("*"))
+    assert len(found) > 10
+    for path in found:
+        facts = path.stat()
+        assert (facts.st_uid, facts.st_gid) == (owner.st_uid, owner.st_gid), path
+        assert facts.st_mode & 0o007 == 0 or "before-restore-" in str(path), path
 
 
 def test_restored_uploads_put_nothing_away_for_good(host: Path, tmp_path: Path) -> None:
