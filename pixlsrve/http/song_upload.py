@@ -15,6 +15,7 @@ from pixlsrve.http import identity, keys, routing
 from pixlsrve.http.device_access import DEVICES, NO_STORE, file_name, media_path, own_device, song_of
 from pixlsrve.http.inputs import UnsupportedBody
 from pixlsrve.http.routing import Access, Rate, Route
+from pixlsrve.http.uploads.bodies import DAMAGED_FORM
 from pixlsrve.media.uploads.service import Receiving
 from pixlsrve.media.uploads.stored import Stored
 from pixlsrve.model import Device
@@ -184,7 +185,7 @@ async def _form(request: web.Request) -> MultipartReader:
     """Raises InvalidInput for what is no form."""
     try:
         return await request.multipart()
-    except (ValueError, AssertionError) as error:
+    except DAMAGED_FORM as error:
         raise _bad_form() from error
 
 
@@ -198,7 +199,7 @@ async def _parts(reader: MultipartReader) -> AsyncIterator[tuple[str, BodyPartRe
             if isinstance(part, MultipartReader):
                 raise InvalidInput("A form holds no form.", reason="invalid_form")
             yield part.name or "", part
-    except (ValueError, AssertionError) as error:
+    except DAMAGED_FORM as error:
         raise _bad_form() from error
 
 
@@ -207,7 +208,7 @@ async def _chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
     try:
         while chunk := await part.read_chunk(CHUNK_BYTES):
             yield chunk
-    except (ValueError, AssertionError) as error:
+    except DAMAGED_FORM as error:
         raise _bad_form() from error
 
 

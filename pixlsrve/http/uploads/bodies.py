@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from pixlsrve.errors import InvalidInput, PixlsrveError, TooLarge
 from pixlsrve.http import keys
@@ -20,6 +21,8 @@ NO_NAME = "No selected file"
 FILE_FIELD = "file"
 OPEN_OWNER = "open-media-api"
 """Whose uploads are that came without a token, where the setting compat.open_media_api lets them in."""
+DAMAGED_FORM = (ValueError, AssertionError, HttpProcessingError)
+"""What the framework's reader raises for a form that is none: the last for lines that are too long or too many."""
 _CHUNK_BYTES = 256 * 1024
 _PARTS_MAX = 64
 _FIELD_MAX_BYTES = 64 * 1024
@@ -92,7 +95,7 @@ async def _receive_form(request: web.Request, begin: Begin) -> Form:
     except PixlsrveError:
         await reading.abandon()
         raise
-    except (ValueError, AssertionError) as error:  # what the framework's reader raises for a damaged form
+    except DAMAGED_FORM as error:  # what the framework's reader raises for a damaged form
         await reading.abandon()
         raise InvalidInput("The form is damaged.", reason="invalid_form") from error
     except BaseException:
