@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import grp
 import json
 import os
 import shutil
@@ -15,7 +14,6 @@ from typing import Any
 from pixlsrve.config import SERVICE_CONFIG
 from pixlsrve.errors import ConfigError
 
-SERVICE_GROUP = "pixlsrve"
 _HEAD = "# Settings of pixlsrve; every key is explained in docs/configuration.md.\n"
 
 
@@ -34,7 +32,7 @@ def read(path: Path) -> dict[str, Any]:
 def write(path: Path, values: Mapping[str, Any]) -> Path | None:
     """Set these top-level keys in the file, whole or not at all; the copy of the old one, where there was one.
 
-    The file is its user's alone; the service's may be read by the service's group. Raises ConfigError, OSError.
+    The file is its user's alone; the service's may be read by everybody. Raises ConfigError, OSError.
     """
     old = path.read_text("utf-8") if read(path) else None
     text = with_values(old or "", values)
@@ -49,7 +47,8 @@ def write(path: Path, values: Mapping[str, Any]) -> Path | None:
         try:
             f.write(text)
             f.flush()
-            _let_read(f.fileno(), path)
+            # The service's user may be anybody (`install --run-as`), and secrets are in files of their own.
+            os.fchmod(f.fileno(), 0o644 if path == SERVICE_CONFIG else 0o600)
             os.fsync(f.fileno())
             Path(f.name).replace(path)
         except BaseException:
@@ -93,15 +92,3 @@ def _toml(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _let_read(descriptor: int, path: Path) -> None:
-    """0600; the service's file belongs to root and is for the service's group to read."""
-    mode = 0o600
-    if path == SERVICE_CONFIG:
-        mode = 0o640
-        try:
-            os.fchown(descriptor, 0, grp.getgrnam(SERVICE_GROUP).gr_gid)
-        except KeyError:
-            mode = 0o644  # no service is installed yet, and the file holds no secret
-    os.fchmod(descriptor, mode)

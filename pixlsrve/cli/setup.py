@@ -18,9 +18,10 @@ import platformdirs
 from pixlsrve import config, instance
 from pixlsrve.cli import likely_folders, settings_file
 from pixlsrve.cli.options import plain
-from pixlsrve.config import SERVICE_CONFIG
+from pixlsrve.config import SERVICE_CONFIG, SERVICE_DATA_DIR
 from pixlsrve.errors import ConfigError
 
+SERVICE_USER = "pixlsrve"
 UNITS = tuple(Path(folder) / "pixlsrve.service" for folder in ("/etc/systemd/system", "/lib/systemd/system"))
 
 
@@ -168,9 +169,17 @@ def _warn(path: Path, photos: list[str]) -> None:
         return
     from pixlsrve.doctor.rights import can_read, run_as
 
-    closed = [folder for folder in photos if not can_read(Path(folder), settings_file.SERVICE_GROUP)]
+    closed = [folder for folder in photos if not can_read(Path(folder), _service_user())]
     if closed:
         click.echo(f"The service may not read {plain(', '.join(closed))}. Next: {run_as(Path(closed[0]))}")
+
+
+def _service_user() -> str:
+    """Whom the service runs as: the owner of its data, once there is some."""
+    try:
+        return SERVICE_DATA_DIR.owner()
+    except (OSError, KeyError):
+        return SERVICE_USER
 
 
 def _home() -> Path:
