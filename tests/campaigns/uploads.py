@@ -1,6 +1,6 @@
 """Kill the daemon again and again while eight clients upload, and look at what it had acknowledged.
 
-    python -m tests.campaigns.uploads --rounds 500 [--clients 8] [--seed N]
+    python -m tests.campaigns.uploads --rounds 500 [--clients 8] [--seed N] [--minutes N]
 
 prints one JSON object: rounds, acknowledged uploads, how many of those were lost (0), files that a door showed while
 they were not whole (0), uploads that could not be completed by sending them again (0), and how long starts took. Each
@@ -15,6 +15,7 @@ import argparse
 import contextlib
 import hashlib
 import json
+import math
 import random
 import signal
 import sqlite3
@@ -163,14 +164,16 @@ class Campaign:
         self._digests: dict[Path, str] = {}
         self._missed: set[str] = set()
 
-    def run(self, rounds: int) -> Report:
-        """The whole campaign."""
+    def run(self, rounds: int, limit_s: float) -> Report:
+        """The whole campaign; no round begins after `limit_s`."""
         began = time.monotonic()
         self.daemon.start()
         self.token = self.daemon.token(admin=True)
         for client in self._clients:
             client.start()
         for _ in range(rounds):
+            if time.monotonic() - began > limit_s:
+                break
             self._let_work()
             before = self._acknowledged()
             self.daemon.stop(signal.SIGKILL)
@@ -269,11 +272,11 @@ class Campaign:
             cursor = f"&cursor={answer['pagination']['next_cursor']}"
 
 
-def campaign(folder: Path, *, rounds: int, clients: int = 8, seed: int = 1) -> Report:
+def campaign(folder: Path, *, rounds: int, clients: int = 8, seed: int = 1, limit_s: float = math.inf) -> Report:
     """The whole of it, in an empty folder."""
     made = Campaign(folder, clients=clients, seed=seed)
     try:
-        return made.run(rounds)
+        return made.run(rounds, limit_s)
     finally:
         made.is_over.set()
         if made.daemon.process is not None and made.daemon.process.poll() is None:
@@ -284,12 +287,19 @@ def main() -> int:
     """Run the campaign and print what it found."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=500)
+    parser.add_argument("--minutes", type=float, default=math.inf, help="begin no round after so many")
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--folder", type=Path, help="where to work; default: a temporary folder")
     wanted = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="pixlsrve-uploads-", dir=wanted.folder) as folder:
-        report = campaign(Path(folder), rounds=wanted.rounds, clients=wanted.clients, seed=wanted.seed)
+        report = campaign(
+            Path(folder),
+            rounds=wanted.rounds,
+            clients=wanted.clients,
+            seed=wanted.seed,
+            limit_s=wanted.minutes * 60,
+        )
     print(json.dumps(asdict(report)))
     return 0 if report.is_sound else 1
 

@@ -27,6 +27,16 @@ def host(daemons: StartDaemon, tmp_path: Path) -> Daemon:
     return daemons("--photos", str(tmp_path / "photos"), "--no-tls", "--no-vpn").start()
 
 
+@pytest.fixture(scope="module")
+def shared_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """One like it for all tests of a module, each with a device of its own."""
+    folder = tmp_path_factory.mktemp("host")
+    (folder / "photos").mkdir()
+    daemon = Daemon(folder / "data", "--photos", str(folder / "photos"), "--no-tls", "--no-vpn").start()
+    yield daemon
+    daemon.stop()
+
+
 @pytest.fixture
 def agents(tmp_path: Path) -> Iterator[StartAgent]:
     """Makes paired and started agents: `agents(daemon, root)`."""
