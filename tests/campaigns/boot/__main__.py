@@ -212,9 +212,9 @@ class Boot:
         if self.archive is None:
             return
         run = self.machine.run
-        (self.machine.root / "root/pixlsrve.tar.gz").write_bytes(self.archive.read_bytes())
-        run("tar", "-C", "/root", "-xzf", "/root/pixlsrve.tar.gz")
-        assert "Next: " in run("/root/pixlsrve/install.sh", "--photos", "/srv/photos")
+        (self.machine.root / "opt/pixlsrve.tar.gz").write_bytes(self.archive.read_bytes())
+        run("tar", "-C", "/opt", "-xzf", "/opt/pixlsrve.tar.gz")
+        assert "Next: " in run("/opt/pixlsrve/install.sh", "--photos", "/srv/photos")
         self.wait_serving(is_paired=False)
         self.pair()
         out = run("pixlsrve", "uninstall")
@@ -240,9 +240,9 @@ class Boot:
         until(lambda: self.phone.reaches("http://10.100.0.1:8080/healthz", 5), "the tunnel", LIMIT_S)
 
     def _put_package(self) -> str:
-        (self.machine.root / "root/pixlsrve.deb").write_bytes(self.package.read_bytes())
+        (self.machine.root / "opt/pixlsrve.deb").write_bytes(self.package.read_bytes())
         began_s = time.monotonic()
-        out = self.machine.run("dpkg", "--install", "/root/pixlsrve.deb")
+        out = self.machine.run("dpkg", "--install", "/opt/pixlsrve.deb")
         self.figures.setdefault("install_s", round(time.monotonic() - began_s, 1))
         return out
 
@@ -277,8 +277,8 @@ class Boot:
 
         with tempfile.NamedTemporaryFile(suffix=".jpg") as made:
             Image.new("RGB", (640, 480), "teal").save(made.name)
-            (self.machine.root / "root/one.jpg").write_bytes(Path(made.name).read_bytes())
-        self.machine.run("install", "-m", "644", "/root/one.jpg", path)
+            (self.machine.root / "opt/one.jpg").write_bytes(Path(made.name).read_bytes())
+        self.machine.run("install", "-m", "644", "/opt/one.jpg", path)
 
 
 def main() -> int:
