@@ -161,7 +161,7 @@ export function PhotoGrid({ model, label, onOpen, onAt, control }: Props) {
 
   return (
     <div class="grid-scroller" ref={scroller} tabIndex={-1}>
-      <div class="grid" role="list" aria-label={label} style={{ height: `${map.outerHeight}px` }} onKeyDown={onKeyDown}>
+      <div class="grid" role="group" aria-label={label} style={{ height: `${map.outerHeight}px` }} onKeyDown={onKeyDown}>
         {model.units.slice(first, last + 1).map((unit, offset) => (
           <UnitView
             key={`${unit.section.key} ${unit.page}`}
@@ -201,26 +201,28 @@ function UnitView({ model, index, seen, shift, focused, onOpen }: UnitProps) {
   return (
     <div class="grid-unit" role="presentation" style={{ transform: place }}>
       {heading > 0 && <h2 class="grid-heading">{unit.section.title || texts.value.timeline.undated}</h2>}
-      {rows.flatMap((row) =>
-        row.cells.map((cell, at) => {
-          const inside = row.first + at;
-          const global = unit.start + inside;
-          return (
-            <Tile
-              key={photos?.[inside]?.id ?? `at ${inside}`}
-              photo={photos?.[inside]}
-              index={global}
-              total={model.total}
-              left={cell.left}
-              top={heading + row.top}
-              width={cell.width}
-              height={row.height}
-              isFocus={global === focused}
-              onOpen={onOpen}
-            />
-          );
-        }),
-      )}
+      <div role={photos ? "list" : "presentation"} aria-label={photos && (unit.section.title || texts.value.timeline.title)}>
+        {rows.flatMap((row) =>
+          row.cells.map((cell, at) => {
+            const inside = row.first + at;
+            const global = unit.start + inside;
+            return (
+              <Tile
+                key={photos?.[inside]?.id ?? `at ${inside}`}
+                photo={photos?.[inside]}
+                index={global}
+                total={model.total}
+                left={cell.left}
+                top={heading + row.top}
+                width={cell.width}
+                height={row.height}
+                isFocus={global === focused}
+                onOpen={onOpen}
+              />
+            );
+          }),
+        )}
+      </div>
     </div>
   );
 }

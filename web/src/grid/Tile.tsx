@@ -47,8 +47,8 @@ export const Tile = memo(function Tile({ photo, index, total, left, top, width, 
     <div class="tile" role="listitem" aria-posinset={index + 1} aria-setsize={total} style={place}>
       <a href={`/photo/${photo.id}`} data-index={index} tabIndex={isFocus ? 0 : -1} aria-label={describe(photo)} onClick={open}>
         <Picture photo={photo} longest={Math.max(width, height)} />
-        {photo.kind === "video" && <span class="tile-mark">▶ {photo.duration_s ? durationText(photo.duration_s) : ""}</span>}
-        {photo.live && <span class="tile-mark">◉</span>}
+        {photo.kind === "video" && <span class="tile-mark" data-text={`▶ ${photo.duration_s ? durationText(photo.duration_s) : ""}`} />}
+        {photo.live && <span class="tile-mark" data-text="◉" />}
       </a>
     </div>
   );

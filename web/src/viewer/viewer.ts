@@ -107,6 +107,7 @@ export function openViewer(shelf: Shelf, index: number, onLeave: (index: number)
   document.documentElement.dataset["viewer"] = "open";
   viewer.on("destroy", () => delete document.documentElement.dataset["viewer"]);
   keepEarlyKeys(viewer, photoNow);
+  viewer.on("afterInit", () => viewer.element?.setAttribute("aria-label", texts.value.timeline.title));
   viewer.init();
   close = () => viewer.close();
 }

@@ -45,6 +45,7 @@ export default function Search() {
   const source = useMemo<Source | null>(() => (found ? sourceOf(found) : null), [found]);
   return (
     <div class="search">
+      {asked && <h1 class="only-read">{texts.value.search.title}</h1>}
       <SearchBox key={asked} asked={asked} />
       {error !== undefined && <Failure error={error} onRetry={() => setRound(round + 1)} />}
       {error === undefined && !asked && <Message title={texts.value.search.title} hint={texts.value.search.hint} />}
