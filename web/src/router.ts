@@ -30,7 +30,7 @@ export function startRouter(): void {
     if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
     const link = (event.target as Element).closest("a");
     if (!link || link.origin !== location.origin || link.target || link.hasAttribute("download")) return;
-    if (!isView(link.pathname)) return;
+    if (!isView(link.pathname) || link.hash) return; // to a part of this page the browser goes by itself
     event.preventDefault();
     if (link.href !== location.href) go(link.pathname + link.search);
   });
