@@ -20,6 +20,8 @@ LONGEST_TEXT = 500
 LARGEST_BYTES = 1 << 50
 BATCH = 500
 """Songs in one call or transaction."""
+MOST_SONGS = 200_000
+"""Songs of one device: they are kept in the database that can't be rebuilt (THREATS T32)."""
 
 
 def check(song: Listed) -> None:
@@ -28,6 +30,13 @@ def check(song: Listed) -> None:
     if not 1 <= len(text) <= LONGEST_PATH or any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in text):
         raise InvalidInput(
             f"A song's path has 1 to {LONGEST_PATH} characters, none of them a control character.",
+            reason="invalid_field",
+            parameter="path",
+        )
+    inner = text.replace("\\", "/").removeprefix("/").split("/")
+    if any(part in {"", ".", ".."} for part in inner):  # the host would ask the device for another address with it
+        raise InvalidInput(
+            "A song's path goes straight down: no `.`, no `..`, nothing empty between separators.",
             reason="invalid_field",
             parameter="path",
         )
@@ -85,6 +94,7 @@ class Songs:
         changed = [song for song in listed if not _is_same(known.get(song.path), song)]
         now_us = self._clock.now_us()
         async with self._state.transaction() as transaction:
+            await self._check_room(transaction, device, len(changed))
             await rows.mark_listed(transaction, same, listing)
             await rows.save_listed(
                 transaction, device.id, [(str(uuid.uuid4()), song) for song in changed], listing=listing, at_us=now_us
@@ -124,9 +134,15 @@ class Songs:
         async with self._state.transaction() as transaction:
             await rows.save_refused(transaction, song, reason)
 
+    async def _check_room(self, transaction: Transaction, device: Device, number: int) -> None:
+        """Raises InvalidInput where so many more might be too many."""
+        if await rows.count(transaction, device.id) + number > MOST_SONGS + BATCH:
+            raise InvalidInput(f"A device has at most {MOST_SONGS} songs.", reason="too_many_songs")
+
     async def _save(self, device: Device, listed: Sequence[Listed], listing: int) -> None:
         now_us = self._clock.now_us()
         async with self._state.transaction() as transaction:
+            await self._check_room(transaction, device, len(listed))
             named = [(str(uuid.uuid4()), song) for song in listed]
             await rows.save_listed(transaction, device.id, named, listing=listing, at_us=now_us)
 

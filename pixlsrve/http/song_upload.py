@@ -15,7 +15,7 @@ from pixlsrve.http import identity, keys, routing
 from pixlsrve.http.device_access import DEVICES, NO_STORE, file_name, media_path, own_device, song_of
 from pixlsrve.http.inputs import UnsupportedBody
 from pixlsrve.http.routing import Access, Rate, Route
-from pixlsrve.http.uploads.bodies import DAMAGED_FORM
+from pixlsrve.http.uploads.bodies import DAMAGED_FORM, form_reader
 from pixlsrve.media.uploads.service import Receiving
 from pixlsrve.media.uploads.stored import Stored
 from pixlsrve.model import Device
@@ -184,7 +184,7 @@ async def _body(request: web.Request) -> AsyncIterator[bytes]:
 async def _form(request: web.Request) -> MultipartReader:
     """Raises InvalidInput for what is no form."""
     try:
-        return await request.multipart()
+        return form_reader(request)
     except DAMAGED_FORM as error:
         raise _bad_form() from error
 

@@ -45,8 +45,8 @@ class MiniServer:
     def application(self) -> web.Application:
         """The routes."""
         app = web.Application(client_max_size=64 * 1024, middlewares=[self._guard])
-        app.router.add_get("/manifest", self._manifest)
-        app.router.add_get(_TRANSFER + r"{path:[\s\S]*}", self._transfer)
+        app.router.add_get("/manifest", self._manifest, allow_head=False)
+        app.router.add_get(_TRANSFER + r"{path:[\s\S]*}", self._transfer, allow_head=False)
         return app
 
     @web.middleware
@@ -58,7 +58,11 @@ class MiniServer:
         try:
             response = await handler(request)  # type: ignore[misc]  # aiohttp's handlers are coroutines
         except web.HTTPException as error:
-            return _failed(error.status, "There is nothing at this address.")
+            answer = _failed(error.status, "There is nothing at this address.")
+            if isinstance(error, web.HTTPMethodNotAllowed):
+                answer = _failed(405, "This address takes GET only.")
+                answer.headers["Allow"] = "GET"
+            return answer
         assert isinstance(response, web.StreamResponse)  # noqa: S101  # as above
         return response
 

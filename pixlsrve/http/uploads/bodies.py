@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
-from aiohttp import BodyPartReader, web
+from aiohttp import BodyPartReader, MultipartReader, StreamReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from pixlsrve.errors import InvalidInput, PixlsrveError, TooLarge
@@ -25,6 +25,7 @@ DAMAGED_FORM = (ValueError, AssertionError, HttpProcessingError)
 """What the framework's reader raises for a form that is none: the last for lines that are too long or too many."""
 _CHUNK_BYTES = 256 * 1024
 _PARTS_MAX = 64
+_LINES_MAX = 10_000
 _FIELD_MAX_BYTES = 64 * 1024
 _PLAIN = frozenset({"", "7bit", "8bit", "binary"})
 
@@ -76,11 +77,37 @@ async def receive(request: web.Request, begin: Begin, *, is_form_needed: bool = 
     return Form(receiving, {})
 
 
+def form_reader(request: web.Request) -> MultipartReader:
+    """The framework's reader of a form, over a body that can't keep it busy with lines before the first part.
+
+    Raises what DAMAGED_FORM names.
+    """
+    return MultipartReader(request.headers, cast(StreamReader, _FewLines(request.content)))
+
+
+class _FewLines:
+    """A body that is read by lines (what stands before and between the parts) only so often; files are not."""
+
+    def __init__(self, content: StreamReader) -> None:
+        self._content = content
+        self._left = _LINES_MAX
+
+    async def readline(self, *, max_line_length: int | None = None) -> bytes:
+        """The next line. Raises ValueError when there have been too many."""
+        self._left -= 1
+        if self._left < 0:
+            raise ValueError("too many lines outside the parts")
+        return await self._content.readline(max_line_length=max_line_length)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._content, name)
+
+
 async def _receive_form(request: web.Request, begin: Begin) -> Form:
     """The file is the part called `file`, or the only one that is a file."""
     reading = _Reading(begin, request.content_length)
     try:
-        reader = await request.multipart()
+        reader = form_reader(request)
         for _ in range(_PARTS_MAX):
             part = await reader.next()
             if part is None:
