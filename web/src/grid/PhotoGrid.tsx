@@ -9,6 +9,8 @@ import { Tile } from "./Tile";
 
 const HEADING = 48;
 const SETTLED_MS = 90;
+/** So long may a photo take to come that the focus is to go to. */
+const ARRIVAL_MS = 5_000;
 
 interface Props {
   model: GridModel;
@@ -146,9 +148,13 @@ export function PhotoGrid({ model, label, onOpen, onAt, control }: Props) {
 
   function focusOn(index: number): void {
     focused.value = index;
-    requestAnimationFrame(() =>
-      scroller.current?.querySelector<HTMLElement>(`[data-index="${index}"]`)?.focus({ preventScroll: true }),
-    );
+    const until = performance.now() + ARRIVAL_MS;
+    const take = (): void => {
+      const tile = scroller.current?.querySelector<HTMLElement>(`[data-index="${index}"]`);
+      if (tile) tile.focus({ preventScroll: true });
+      else if (focused.value === index && performance.now() < until) requestAnimationFrame(take);
+    };
+    requestAnimationFrame(take);
   }
 
   const range = useComputed(() => {
