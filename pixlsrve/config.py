@@ -107,7 +107,7 @@ class WireguardConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     port: Port = 51820
     """UDP port."""
     endpoint: str = ""
-    """Name or address that phones dial from outside, with a port or without; empty for the mapped or the LAN address."""
+    """Name or address that phones dial from outside, with or without port; empty for the mapped or LAN address."""
     network: str = "10.100.0.0/24"
     """Addresses inside the tunnel; the host has the first."""
     lan_access: bool = False

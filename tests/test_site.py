@@ -28,7 +28,7 @@ def test_no_font_comes_from_elsewhere() -> None:
 @pytest.mark.skipif(not MKDOCS.exists(), reason="MkDocs is in no test's environment; .ci/run builds the site first")
 def test_site_builds_and_loads_nothing_foreign(tmp_path: Path) -> None:
     """The site builds without a warning, and what a browser loads by itself is its own."""
-    command = [MKDOCS, "build", "--strict", "--quiet", "--site-dir", tmp_path]
+    command = [str(MKDOCS), "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
     env = {"NO_MKDOCS_2_WARNING": "1", "PATH": "/usr/bin:/bin"}
     subprocess.run(command, cwd=REPOSITORY, env=env, check=True)
     pages = list(tmp_path.rglob("*.html"))

@@ -33,7 +33,8 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
 class Reach:
     """Knows the ways. `tls_port`, `has_tunnel`, `has_names` and `is_announced` are asked each time.
 
-    `has_names`: whether names are answered in the tunnel. `mdns_name` is the name that is good while `is_announced` says so. There are no ways before `listens`.
+    `has_names` says whether names are answered in the tunnel. `mdns_name` is the name that is good while `is_announced`
+    says so. There are no ways before `listens`.
     """
 
     def __init__(

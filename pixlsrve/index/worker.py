@@ -5,6 +5,7 @@ Its standard input is the socket to the daemon. It opens nothing itself: files a
 
 from __future__ import annotations
 
+import datetime as dt
 import gc
 import os
 import resource
@@ -68,9 +69,9 @@ class _Worker:
     def __init__(self, settings: frames.Settings) -> None:
         self._settings = settings
         try:
-            self._zone = ZoneInfo(settings.zone)
+            self._zone: dt.tzinfo = ZoneInfo(settings.zone)
         except (ZoneInfoNotFoundError, ValueError, OSError):
-            self._zone = ZoneInfo("UTC")
+            self._zone = dt.UTC
         # Opened before the sandbox closes the file system.
         self._statm = Path("/proc/self/statm").open("rb", buffering=0) if sys.platform == "linux" else None  # noqa: SIM115
         warnings.simplefilter("ignore")

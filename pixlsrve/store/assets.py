@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -239,7 +240,7 @@ def _count_of_days(days: tuple[int | None, int | None], viewer: Viewer) -> tuple
 def from_terms(
     source: str,
     terms: list[str],
-    parameters: list[int | str | bytes],
+    parameters: Sequence[float | str | bytes],
     key: tuple[str, ...],
     row_id: str,
     *,

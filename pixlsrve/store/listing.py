@@ -19,7 +19,7 @@ class Listing:
 
     source: str
     where: str
-    parameters: tuple[int | str | bytes, ...]
+    parameters: tuple[float | str | bytes, ...]
     key: tuple[str, ...]
     row_id: str
     columns: str

@@ -118,7 +118,7 @@ async def test_ticket_opens_once(service: Any) -> None:
         assert response.headers["Cache-Control"] == "no-store"
     assert answer["expires_in"] == 30
     query = f"?ticket={answer['ticket']}"
-    async with service.get("/api/v1/list" + query, token=None) as response:
+    async with service.get("/api/v1/things" + query, token=None) as response:
         assert response.status == 401
     async with listen(service, query, Accept="*/*") as socket:
         service.bus.publish(EventType.PHOTO_ADDED, {})
@@ -229,7 +229,7 @@ async def test_household_behind_one_address(serve: Any) -> None:
             url = f"{service.base}/api/v1/ws"
             sockets = [await client.ws_connect(url, headers=AS_MEMBER) for _ in range(300)]
             assert service.server.open_count == 0
-            async with service.get("/api/v1/list") as response:
+            async with service.get("/api/v1/things") as response:
                 assert response.status == 200
             service.bus.publish(EventType.PHOTO_ADDED, {})
             for socket in sockets:

@@ -41,7 +41,7 @@ def daemon(home: Home) -> HomeDaemon:
 
 
 def _wait_kernel(daemon: HomeDaemon) -> None:
-    """Wait for the tunnel. The daemon's own limits are for real processors: an emulated one may exceed them at first."""
+    """Wait for the tunnel; an emulated processor may exceed the daemon's own limits at first."""
 
     def is_there() -> bool:
         with contextlib.suppress(PixlsrveError):

@@ -139,9 +139,7 @@ class TunnelDns:
         zone = Zone(self._names, self._address, self._network)
         resolver = Resolver(zone, Forwarder(lambda: self._resolvers.servers), clock)
         desk, clients = Desk(resolver, clock), Clients(self._network)
-        datagrams, stream = await asyncio.to_thread(
-            self._open_sockets, str(self._address), self._port, self._interface
-        )
+        datagrams, stream = await asyncio.to_thread(self._open_sockets, str(self._address), self._port, self._interface)
         tcp = TcpListener(desk, clients)
         await tcp.listen(stream)
         udp = UdpListener(datagrams, desk, clients)

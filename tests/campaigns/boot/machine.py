@@ -13,6 +13,11 @@ PACKAGES = (
     "systemd,systemd-sysv,dbus,iproute2,wireguard-tools,wireguard-go,nftables,udev,kmod,procps,debconf,ca-certificates"
 )
 BOOT_LIMIT_S = 180.0
+ENVIRONMENT = {
+    "PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "LC_ALL": "C.UTF-8",
+    "DEBIAN_FRONTEND": "noninteractive",
+}
 COMMAND_LIMIT_S = 600.0
 _LOOK_S = 0.2
 _WANTS_REBOOT = 133
@@ -64,7 +69,7 @@ class Machine:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env={"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"},
+            env=ENVIRONMENT,
             timeout=COMMAND_LIMIT_S,
             check=False,
         )
