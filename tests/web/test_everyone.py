@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.daemon import Daemon
 from tests.web.browsing import needs_gallery
@@ -48,6 +49,17 @@ def test_axe_finds_no_violation(chromium: Browser, home: Daemon, scheme: str, si
     assert found == {}
 
 
+def _tab_to(place: Locator, page: Page) -> None:
+    """Press Tab until the place has the focus; few things stand before it."""
+    passed = []
+    for _ in range(4):
+        page.keyboard.press("Tab")
+        if place.evaluate("element => element === document.activeElement"):
+            return
+        passed.append(page.evaluate("document.activeElement.outerHTML.slice(0, 100)"))
+    raise AssertionError(passed)
+
+
 @pytest.mark.parametrize("visitor", [{"reduced_motion": "reduce"}], indirect=True)
 def test_keyboard_alone_is_enough(visitor: Guest) -> None:
     """From the first Tab to a photo and back without a pointer."""
@@ -70,19 +82,21 @@ def test_keyboard_alone_is_enough(visitor: Guest) -> None:
     expect(page.locator(".pswp--open")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.locator("[data-index='0']")).to_be_focused()
-    page.keyboard.press("Tab")
-    expect(page.get_by_role("slider", name="Go to a month")).to_be_focused()
+    slider = page.get_by_role("slider", name="Go to a month")
+    _tab_to(slider, page)
     page.keyboard.press("End")
-    expect(page.get_by_role("slider")).to_have_attribute("aria-valuetext", "January 2020, 1 photo")
+    expect(slider).to_have_attribute("aria-valuetext", re.compile(r"^January 2020, "))
 
 
 @pytest.mark.parametrize("visitor", [{"locale": "de-DE"}], indirect=True)
 def test_second_language(visitor: Guest) -> None:
-    """A browser that asks for German gets German, dates and country names too."""
+    """A browser that asks for German gets German, dates and numbers too."""
     page = visitor.go("/")
     expect(page.get_by_role("link", name="Fotos", exact=True)).to_be_visible()
     assert page.evaluate("document.documentElement.lang") == "de-DE"
-    expect(page.get_by_role("heading", name="März 2021")).to_be_attached()
+    slider = page.get_by_role("slider", name="Zu einem Monat springen")
+    slider.press("End")
+    expect(slider).to_have_attribute("aria-valuetext", re.compile(r"^Januar 2020, \d+ Fotos?$"))
 
 
 def test_names_from_right_to_left(visitor: Guest) -> None:

@@ -1,5 +1,5 @@
 // All months of the library along the edge: drag, click, or use the arrow keys.
-import { useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 
 import { count, monthText, texts } from "../i18n";
 
@@ -7,6 +7,8 @@ export interface Month {
   month: string;
   count: number;
 }
+
+const SETTLED_MS = 300;
 
 interface Props {
   months: readonly Month[];
@@ -18,12 +20,30 @@ interface Props {
 export function Scrubber({ months, at, onMonth }: Props) {
   const track = useRef<HTMLDivElement>(null);
   const [held, setHeld] = useState<number | null>(null);
-  const here = Math.max(
+  const [chosen, setChosen] = useState<{ index: number; at: string } | null>(null);
+  const seen = Math.max(
     months.findIndex(({ month }) => month <= at),
     0,
   );
+  // The last months share the last screen: what was chosen there counts until the list is scrolled otherwise.
+  const here = chosen?.index ?? seen;
   const shown = held ?? here;
+  const latest = useRef(at);
+  latest.current = at;
+  useEffect(() => {
+    if (chosen && chosen.at !== "" && chosen.at !== at) setChosen(null);
+  }, [at, chosen]);
+  useEffect(() => {
+    if (chosen?.at !== "") return undefined;
+    const timer = setTimeout(() => setChosen({ index: chosen.index, at: latest.current }), SETTLED_MS);
+    return () => clearTimeout(timer);
+  }, [chosen]);
   if (months.length < 2) return null;
+
+  function go(index: number): void {
+    setChosen({ index, at: "" });
+    onMonth(months[index]?.month ?? "");
+  }
 
   function choose(event: PointerEvent): void {
     const box = track.current?.getBoundingClientRect();
@@ -32,7 +52,7 @@ export function Scrubber({ months, at, onMonth }: Props) {
     const index = Math.min(Math.max(Math.round(part * (months.length - 1)), 0), months.length - 1);
     if (index !== held) {
       setHeld(index);
-      onMonth(months[index]?.month ?? "");
+      go(index);
     }
   }
 
@@ -50,7 +70,7 @@ export function Scrubber({ months, at, onMonth }: Props) {
     const step = steps[event.key];
     if (step === undefined) return;
     event.preventDefault();
-    onMonth(months[Math.min(Math.max(here + step, 0), months.length - 1)]?.month ?? "");
+    go(Math.min(Math.max(here + step, 0), months.length - 1));
   }
 
   const where = (index: number): string => `${(index / (months.length - 1)) * 100}%`;
