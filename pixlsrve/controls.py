@@ -16,7 +16,7 @@ from pixlsrve.auth.tokens import Authenticator
 from pixlsrve.http.flutter.websocket import Broadcast
 from pixlsrve.http.https import Https
 from pixlsrve.http.reach_desk import ReachDesk
-from pixlsrve.http.times import rfc3339
+from pixlsrve.http.times import rfc3339, rfc3339_or_none
 from pixlsrve.http.tunnel_state import tunnel_facts
 from pixlsrve.index.indexer import Indexer
 from pixlsrve.index.progress import Stage
@@ -146,7 +146,7 @@ class DaemonControls:
             "eta_seconds": status.eta_seconds,
             "quarantined": status.quarantined,
             "photos_indexed": status.photos_indexed,
-            "last_completed": _time(status.last_completed_us),
+            "last_completed": rfc3339_or_none(status.last_completed_us),
         }
 
     def notices(self) -> list[dict[str, str]]:
@@ -178,7 +178,7 @@ def _root(root: Root, totals: RootTotals) -> dict[str, Any]:
         "is_uploads": root.is_uploads,
         "total_photos": totals.photo_count,
         "size_bytes": totals.size_bytes,
-        "last_scan": _time(root.last_scan_us),
+        "last_scan": rfc3339_or_none(root.last_scan_us),
     }
 
 
@@ -190,7 +190,3 @@ def _token(row: ScriptToken) -> dict[str, Any]:
         "created_at": rfc3339(row.created_us),
         "expires_at": rfc3339(row.expires_us),
     }
-
-
-def _time(at_us: int | None) -> str | None:
-    return None if at_us is None else rfc3339(at_us)

@@ -16,7 +16,6 @@ from pixlsrve.store.songs import Song
 DEVICES = web.AppKey("device_services", DeviceServices)
 """Mini-servers, songs and syncs."""
 
-NO_STORE = {"Cache-Control": "no-store"}
 UNKNOWN = "application/octet-stream"
 _FOLDERS = frozenset({"audio", "video", "image"})
 

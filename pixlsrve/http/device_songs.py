@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from pixlsrve.devices.manifest import digest, ns_of
 from pixlsrve.http import keys, routing
-from pixlsrve.http.device_access import DEVICES, NO_STORE, media_path, own_device, visible_device
+from pixlsrve.http.device_access import DEVICES, media_path, own_device, visible_device
 from pixlsrve.http.routing import Access, Rate, Route
 from pixlsrve.model import Device
 from pixlsrve.store.songs import Listed, Song
@@ -88,20 +88,20 @@ async def register(request: web.Request) -> web.Response:
         port=agent.port,
         credential=registry.credential(device),
     )
-    return routing.answer(answer, headers=NO_STORE)
+    return routing.answer(answer, headers=routing.NO_STORE)
 
 
 async def add_songs(request: web.Request) -> web.Response:
     """POST /api/device/{device_id}/songs/: what the device has; each gets an id, and keeps it."""
     body, device = routing.body(request, SongsBody), own_device(request, request.match_info["device_id"])
     songs = await request.app[DEVICES].songs.add(device, [_listed(song) for song in body.songs])
-    return routing.answer(SongsAnswer([_item(song) for song in songs]), headers=NO_STORE)
+    return routing.answer(SongsAnswer([_item(song) for song in songs]), headers=routing.NO_STORE)
 
 
 async def list_songs(request: web.Request) -> web.StreamResponse:
     """GET /api/device/{device_id}/songs/: all of them, sent as they are read."""
     device = visible_device(request, request.match_info["device_id"])
-    response = web.StreamResponse(headers={"Content-Type": routing.JSON, **NO_STORE})
+    response = web.StreamResponse(headers={"Content-Type": routing.JSON, **routing.NO_STORE})
     await response.prepare(request)
     start = b'{"songs":['
     async for songs in _pages(request, device):

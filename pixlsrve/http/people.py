@@ -6,7 +6,7 @@ import msgspec
 
 from pixlsrve.auth.service import Identity
 from pixlsrve.errors import InvalidInput
-from pixlsrve.http.times import rfc3339
+from pixlsrve.http.times import rfc3339, rfc3339_or_none
 from pixlsrve.media.roots import Roots
 from pixlsrve.model import Account, LibraryAccess, Role
 
@@ -40,7 +40,7 @@ def user_item(account: Account, identity: Identity, roots: Roots) -> UserItem:
         has_password=account.has_password,
         devices=sum(device.account_id == account.id for device in identity.devices.list_all()),
         created_at=rfc3339(account.created_us),
-        last_login_at=None if account.last_login_us is None else rfc3339(account.last_login_us),
+        last_login_at=rfc3339_or_none(account.last_login_us),
     )
 
 

@@ -12,7 +12,7 @@ from pixlsrve.http import routing
 from pixlsrve.http.control import ControlRoute
 from pixlsrve.http.inputs import BodyCheck
 from pixlsrve.http.people import UserItem, root_id, user_item
-from pixlsrve.http.times import rfc3339
+from pixlsrve.http.times import rfc3339, rfc3339_or_none
 from pixlsrve.http.tunnel import tunnel_item
 from pixlsrve.media.roots import Roots
 from pixlsrve.model import Account, Device, LibraryAccess, Role
@@ -141,10 +141,6 @@ class PeopleDesk:
             "username": None if owner is None else owner.username,
             "role": self._devices.role(device).value,
             "paired_at": rfc3339(device.paired_us),
-            "last_seen_at": _time(device.last_seen_us),
+            "last_seen_at": rfc3339_or_none(device.last_seen_us),
             "tunnel": tunnel_item(tunnel, Role.ADMIN),
         }
-
-
-def _time(at_us: int | None) -> str | None:
-    return None if at_us is None else rfc3339(at_us)

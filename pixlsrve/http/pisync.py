@@ -13,7 +13,6 @@ from pixlsrve.http import doors, identity, routing
 from pixlsrve.http.routing import Access, Rate, Route
 from pixlsrve.model import Account, Subject, SubjectKind
 
-NO_STORE = {"Cache-Control": "no-store"}
 _MISSING = "Username and password are required"
 
 
@@ -72,7 +71,7 @@ def _answer(request: web.Request, account: Account, message: str, *, status: int
     services, subject = request.app[identity.IDENTITY], Subject(SubjectKind.ACCOUNT, account.id)
     services.directory.check_current(subject, account.generation)
     token = services.refresh.mint_access(subject)
-    return routing.answer(AccountTokenAnswer(message, token), status=status, headers=NO_STORE)
+    return routing.answer(AccountTokenAnswer(message, token), status=status, headers=routing.NO_STORE)
 
 
 @contextlib.contextmanager

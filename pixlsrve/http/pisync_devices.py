@@ -11,7 +11,7 @@ from msgspec import Meta
 from pixlsrve.devices.outcomes import Outcome
 from pixlsrve.errors import NotAuthenticated, NotFound
 from pixlsrve.http import identity, keys, routing
-from pixlsrve.http.device_access import DEVICES, NO_STORE
+from pixlsrve.http.device_access import DEVICES
 from pixlsrve.http.routing import Access, Rate, Route
 from pixlsrve.http.times import rfc3339_ms
 from pixlsrve.model import Device
@@ -95,7 +95,7 @@ async def list_devices(request: web.Request) -> web.Response:
         limit = asked.limit or DEFAULT_LIMIT
         start = ((asked.page or 1) - 1) * limit
         items = items[start : start + limit]
-    return routing.answer(DevicesAnswer(count, items), headers=NO_STORE)
+    return routing.answer(DevicesAnswer(count, items), headers=routing.NO_STORE)
 
 
 async def list_failures(request: web.Request) -> web.Response:
@@ -114,7 +114,7 @@ async def list_failures(request: web.Request) -> web.Response:
         )
         for failure in failures
     ]
-    return routing.answer(LogsAnswer(count, logs), headers=NO_STORE)
+    return routing.answer(LogsAnswer(count, logs), headers=routing.NO_STORE)
 
 
 async def get_sync(request: web.Request) -> web.Response:
@@ -130,7 +130,7 @@ async def post_sync(request: web.Request) -> web.Response:
     row = await request.app[DEVICES].syncs.sync(device)
     message = "Device synced successfully" if row.message is None else f"Sync failed: {row.message}"
     answer = SyncAnswer(message, _shown(device, row))
-    return routing.answer(answer, status=row.code, headers=NO_STORE)
+    return routing.answer(answer, status=row.code, headers=routing.NO_STORE)
 
 
 def _own(request: web.Request) -> list[Device]:

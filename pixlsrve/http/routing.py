@@ -15,6 +15,7 @@ from pixlsrve.http import keys
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 StructT = TypeVar("StructT", bound=msgspec.Struct)
 JSON = "application/json"
+NO_STORE = {"Cache-Control": "no-store"}
 _encode = msgspec.json.Encoder().encode
 
 

@@ -12,7 +12,7 @@ from pixlsrve.devices.service import DeviceServices
 from pixlsrve.devices.transfer import Transfer
 from pixlsrve.errors import InvalidInput, NotAuthenticated, NotFound, NotPermitted
 from pixlsrve.http import identity, keys, routing
-from pixlsrve.http.device_access import DEVICES, NO_STORE, file_name, media_path, own_device, song_of
+from pixlsrve.http.device_access import DEVICES, file_name, media_path, own_device, song_of
 from pixlsrve.http.inputs import UnsupportedBody
 from pixlsrve.http.routing import Access, Rate, Route
 from pixlsrve.http.uploads.bodies import DAMAGED_FORM, form_reader
@@ -141,7 +141,7 @@ async def _receive(
         if target.transfer is not None:
             target.transfer.end(upload, stored, refused)
     answer = UploadAnswer("Song File uploaded successfully.", media_path(song))
-    return routing.answer(answer, status=201, headers=NO_STORE)
+    return routing.answer(answer, status=201, headers=routing.NO_STORE)
 
 
 async def _take(

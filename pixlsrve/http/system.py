@@ -11,8 +11,6 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pixlsrve.http import keys, routing
 from pixlsrve.http.routing import Access, Rate, Route
 
-_NO_STORE = {"Cache-Control": "no-store"}
-
 
 class Health(msgspec.Struct, frozen=True):
     """Whether all parts work; those that don't by name (the reasons are for `pixlsrve status`)."""
@@ -25,13 +23,13 @@ async def get_health(request: web.Request) -> web.Response:
     """GET /healthz: 200 when all parts work, else 503."""
     failing = sorted(request.app[keys.HEALTH]())
     if failing:
-        return routing.answer(Health("failing", failing), status=503, headers=_NO_STORE)
-    return routing.answer({"status": "ok"}, headers=_NO_STORE)
+        return routing.answer(Health("failing", failing), status=503, headers=routing.NO_STORE)
+    return routing.answer({"status": "ok"}, headers=routing.NO_STORE)
 
 
 async def get_metrics(request: web.Request) -> web.Response:
     """GET /metrics: figures in Prometheus's text format."""
-    headers = {"Content-Type": CONTENT_TYPE_LATEST, **_NO_STORE}
+    headers = {"Content-Type": CONTENT_TYPE_LATEST, **routing.NO_STORE}
     return web.Response(body=generate_latest(request.app[keys.REGISTRY]), headers=headers)
 
 

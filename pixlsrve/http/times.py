@@ -15,6 +15,11 @@ def rfc3339(at_us: int) -> str:
     return moment.isoformat(timespec=precision).removesuffix("+00:00") + "Z"
 
 
+def rfc3339_or_none(at_us: int | None) -> str | None:
+    """The same; None for what has not happened."""
+    return None if at_us is None else rfc3339(at_us)
+
+
 def rfc3339_ms(at_us: int) -> str:
     """2024-05-31T12:00:00.000Z: always with milliseconds, as PiSync's clients know it."""
     moment = _EPOCH + timedelta(microseconds=at_us)

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from pixlsrve.auth.devices import Devices
 from pixlsrve.http import identity
-from pixlsrve.http.times import rfc3339
+from pixlsrve.http.times import rfc3339, rfc3339_or_none
 from pixlsrve.model import Role
 from pixlsrve.wg.overview import DeviceTunnel, Overview
 from pixlsrve.wg.peers import PeerConfig
@@ -90,10 +90,10 @@ def tunnel_item(tunnel: DeviceTunnel | None, viewer: Role) -> TunnelItem | None:
     return TunnelItem(
         address=tunnel.address,
         state="allowed" if tunnel.blocked_us is None else "revoked",
-        revoked_at=_time(tunnel.blocked_us),
+        revoked_at=rfc3339_or_none(tunnel.blocked_us),
         revoked_reason=tunnel.blocked_reason if is_admin else None,
         is_connected=tunnel.is_connected,
-        last_handshake=_time(tunnel.last_handshake_us),
+        last_handshake=rfc3339_or_none(tunnel.last_handshake_us),
         received_bytes=tunnel.received_bytes,
         sent_bytes=tunnel.sent_bytes,
         endpoint=tunnel.endpoint if is_admin else None,
@@ -105,12 +105,8 @@ def tunnel_item(tunnel: DeviceTunnel | None, viewer: Role) -> TunnelItem | None:
 def _report(report: Report) -> ReportItem:
     return ReportItem(
         status=report.status,
-        last_handshake=_time(report.last_handshake_us),
+        last_handshake=rfc3339_or_none(report.last_handshake_us),
         rx_bytes=report.rx_bytes,
         tx_bytes=report.tx_bytes,
         reported_at=rfc3339(report.received_us),
     )
-
-
-def _time(at_us: int | None) -> str | None:
-    return None if at_us is None else rfc3339(at_us)

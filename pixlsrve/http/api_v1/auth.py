@@ -19,7 +19,6 @@ from pixlsrve.model import Role, Subject, SubjectKind
 from pixlsrve.wg.peers import PeerConfig
 from pixlsrve.wg.render import qr_picture
 
-NO_STORE = {"Cache-Control": "no-store"}
 _Uuid = Annotated[str, Meta(max_length=100, description="A UUID.")]
 
 
@@ -158,7 +157,7 @@ async def pair(request: web.Request) -> web.Response:
         expires_in=paired.tokens.expires_in,
         addresses=addresses,
     )
-    return routing.answer(tokens, headers=NO_STORE)
+    return routing.answer(tokens, headers=routing.NO_STORE)
 
 
 async def refresh(request: web.Request) -> web.Response:
@@ -174,7 +173,7 @@ async def revoke(request: web.Request) -> web.Response:
         raise NotPermitted("A device may revoke itself; revoking others needs an administrator's token.")
     devices = request.app[identity.IDENTITY].devices
     await devices.revoke(devices.by_uuid_or_gone(body.device_id))
-    return routing.answer(DoneAnswer(True, "Device access revoked"), headers=NO_STORE)
+    return routing.answer(DoneAnswer(True, "Device access revoked"), headers=routing.NO_STORE)
 
 
 async def login(request: web.Request) -> web.Response:
@@ -192,7 +191,7 @@ async def login(request: web.Request) -> web.Response:
 async def logout(request: web.Request) -> web.Response:
     """POST /api/v1/auth/logout: end this browser's session, or this token and the refresh tokens it came with."""
     services, credential = request.app[identity.IDENTITY], request.app[keys.CALLERS].credential(request)
-    response = routing.answer(DoneAnswer(True, "Signed out"), headers=NO_STORE)
+    response = routing.answer(DoneAnswer(True, "Signed out"), headers=routing.NO_STORE)
     if credential.is_session:
         await services.sessions.end(credential.value)
         cookies.clear_session(request, response)
@@ -234,14 +233,14 @@ async def open_window(request: web.Request) -> web.Response:
         host_id=services.host_id,
         expires_in=offer.expires_in,
     )
-    return routing.answer(answer, headers=NO_STORE)
+    return routing.answer(answer, headers=routing.NO_STORE)
 
 
 async def _signed_in(
     request: web.Request, subject: Subject, answer: BrowserAnswer, generation: int | None = None
 ) -> web.Response:
     """A new session for a page of ours; scripts never see what it holds (THREATS T28)."""
-    response = routing.answer(answer, headers=NO_STORE)
+    response = routing.answer(answer, headers=routing.NO_STORE)
     value = await request.app[identity.IDENTITY].sessions.create(subject, generation=generation)
     cookies.set_session(request, response, value)
     return response
@@ -249,7 +248,7 @@ async def _signed_in(
 
 def _tokens(pair: TokenPair) -> web.Response:
     """Tokens as an answer that no cache keeps."""
-    return routing.answer(TokenAnswer(pair.access_token, pair.refresh_token, pair.expires_in), headers=NO_STORE)
+    return routing.answer(TokenAnswer(pair.access_token, pair.refresh_token, pair.expires_in), headers=routing.NO_STORE)
 
 
 ROUTES: tuple[Route, ...] = (

@@ -15,8 +15,6 @@ from pixlsrve.http.people import UserItem
 from pixlsrve.http.routing import Access, Handler, Rate, Route
 from pixlsrve.model import Account, LibraryAccess, Role
 
-NO_STORE = {"Cache-Control": "no-store"}
-
 
 class UsersAnswer(msgspec.Struct, frozen=True):
     """The accounts, the oldest first; `can_invite` says whether anybody could use an invitation."""
@@ -73,14 +71,14 @@ async def add_user(request: web.Request) -> web.Response:
     account = await request.app[identity.IDENTITY].accounts.add(
         body.username, body.password, role=Role.MEMBER, library=body.library, roots=_root_ids(request, body.roots)
     )
-    return routing.answer(_shown(request, account), headers=NO_STORE)
+    return routing.answer(_shown(request, account), headers=routing.NO_STORE)
 
 
 async def set_password(request: web.Request) -> web.Response:
     """POST /api/v1/users/{user_id}/password: another password for a member; older tokens and sessions end."""
     body, account = routing.body(request, NewPasswordBody), _member(request)
     account = await request.app[identity.IDENTITY].accounts.set_password(account.id, body.password)
-    return routing.answer(_shown(request, account), headers=NO_STORE)
+    return routing.answer(_shown(request, account), headers=routing.NO_STORE)
 
 
 async def set_library(request: web.Request) -> web.Response:
@@ -105,7 +103,7 @@ async def list_invitations(request: web.Request) -> web.Response:
 async def invite(request: web.Request) -> web.Response:
     """POST /api/v1/invitations: invite one person."""
     made = await request.app[INVITATIONS].invite(routing.body(request, InviteBody))
-    return routing.answer(made, headers=NO_STORE)
+    return routing.answer(made, headers=routing.NO_STORE)
 
 
 async def withdraw(request: web.Request) -> web.Response:

@@ -9,7 +9,7 @@ from aiohttp import web
 from msgspec import Meta
 
 from pixlsrve.http import cookies, doors, identity, routing
-from pixlsrve.http.api_v1.auth import NO_STORE, DoneAnswer, TokenAnswer
+from pixlsrve.http.api_v1.auth import DoneAnswer, TokenAnswer
 from pixlsrve.http.routing import Access, Rate, Route
 from pixlsrve.model import Subject, SubjectKind
 
@@ -54,11 +54,11 @@ async def sign_in(request: web.Request) -> web.Response:
     )
     subject = Subject(SubjectKind.ACCOUNT, account.id)
     if cookies.is_browser(request):
-        response = routing.answer(DoneAnswer(True, "Signed in"), headers=NO_STORE)
+        response = routing.answer(DoneAnswer(True, "Signed in"), headers=routing.NO_STORE)
         cookies.set_session(request, response, await services.sessions.create(subject, generation=account.generation))
         return response
     pair = await services.refresh.issue(subject, generation=account.generation)
-    return routing.answer(TokenAnswer(pair.access_token, pair.refresh_token, pair.expires_in), headers=NO_STORE)
+    return routing.answer(TokenAnswer(pair.access_token, pair.refresh_token, pair.expires_in), headers=routing.NO_STORE)
 
 
 async def list_providers(request: web.Request) -> web.Response:

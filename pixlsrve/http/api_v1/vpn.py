@@ -23,7 +23,6 @@ from pixlsrve.wg.peers import KEEPALIVE_S, PeerConfig
 from pixlsrve.wg.profile import Platform
 from pixlsrve.wg.reports import Report
 
-NO_STORE = {"Cache-Control": "no-store"}
 LONGEST_STATUS = 32
 LONGEST_REASON = 200
 _MOST_BYTES = 2**63 - 1
@@ -113,7 +112,7 @@ async def get_config(request: web.Request) -> web.Response:
         config = msgspec.structs.replace(config, dns=None)
     if query.format == "json":
         answer = ConfigAnswer(device_id=device.uuid, keepalive=KEEPALIVE_S, **msgspec.structs.asdict(config))
-        return routing.answer(answer, headers=NO_STORE)
+        return routing.answer(answer, headers=routing.NO_STORE)
     if query.format == "conf":
         comment = f"{device.name} to the photos on {request.app[library.HOST].name}"
         text = render.wg_quick(config, has_dns=_has_dns(request), comment=comment)
@@ -121,7 +120,7 @@ async def get_config(request: web.Request) -> web.Response:
     if query.format == "qr":
         render.require_key(config)
         picture = render.qr_picture(render.wg_quick(config, has_dns=_has_dns(request)))
-        return web.Response(body=picture, headers={"Content-Type": "image/png", **NO_STORE})
+        return web.Response(body=picture, headers={"Content-Type": "image/png", **routing.NO_STORE})
     content = _profile(request, device, config, query.platform)
     return _file(content, profile.CONTENT_TYPE, "pixlsrve.mobileconfig")
 
@@ -141,7 +140,7 @@ async def report_status(request: web.Request) -> web.Response:
         received_us=now,
     )
     request.app[tunnel.TUNNEL_FACTS].overview.reports.note(device.id, report)
-    return routing.answer(AcknowledgedAnswer(True), headers=NO_STORE)
+    return routing.answer(AcknowledgedAnswer(True), headers=routing.NO_STORE)
 
 
 async def revoke(request: web.Request) -> web.Response:
@@ -151,7 +150,7 @@ async def revoke(request: web.Request) -> web.Response:
     device = services.devices.by_uuid(body.device_id)
     await request.app[identity.TUNNEL].block(device.id, services.clock.now_us(), reason)
     await services.revocation.apply()
-    return routing.answer(VpnAnswer(True, "VPN access revoked"), headers=NO_STORE)
+    return routing.answer(VpnAnswer(True, "VPN access revoked"), headers=routing.NO_STORE)
 
 
 async def restore(request: web.Request) -> web.Response:
@@ -160,7 +159,7 @@ async def restore(request: web.Request) -> web.Response:
     device = services.devices.by_uuid(body.device_id)
     await request.app[identity.TUNNEL].unblock(device.id)
     await services.revocation.apply()
-    return routing.answer(VpnAnswer(True, "VPN access restored"), headers=NO_STORE)
+    return routing.answer(VpnAnswer(True, "VPN access restored"), headers=routing.NO_STORE)
 
 
 def _wanted(request: web.Request, device_id: str | None) -> Device:
@@ -207,7 +206,7 @@ def _profile(request: web.Request, device: Device, config: PeerConfig, platform:
 def _file(content: bytes, content_type: str, name: str) -> web.Response:
     """Something to be kept as a file by the device, and by nobody between."""
     headers = {"Content-Type": content_type, "Content-Disposition": content_disposition(name, attachment=True)}
-    return web.Response(body=content, headers={**headers, **NO_STORE})
+    return web.Response(body=content, headers={**headers, **routing.NO_STORE})
 
 
 ROUTES: tuple[Route, ...] = (
