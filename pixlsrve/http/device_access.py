@@ -20,19 +20,27 @@ UNKNOWN = "application/octet-stream"
 _FOLDERS = frozenset({"audio", "video", "image"})
 
 
+def known_device(request: web.Request, device_id: str) -> Device:
+    """Any device, whoever asks. Raises NotPermitted, so that nobody learns which there are."""
+    try:
+        return request.app[identity.IDENTITY].devices.by_uuid(device_id.lower())
+    except NotFound:
+        raise _foreign() from None
+
+
 def own_device(request: web.Request, device_id: str) -> Device:
     """The device itself or, for an admin, any. Raises NotPermitted, the same for one that does not exist."""
     asker = request[keys.PRINCIPAL]
-    device = _find(request, device_id)
-    if device is None or (asker.role is not Role.ADMIN and asker.device_id != device.uuid):
+    device = known_device(request, device_id)
+    if asker.role is not Role.ADMIN and asker.device_id != device.uuid:
         raise _foreign()
     return device
 
 
 def visible_device(request: web.Request, device_id: str) -> Device:
     """A device that is the caller's own, or its owner's, or any for an admin. Raises NotPermitted as above."""
-    device = _find(request, device_id)
-    if device is None or not is_own(request, request[keys.PRINCIPAL], device):
+    device = known_device(request, device_id)
+    if not is_own(request, request[keys.PRINCIPAL], device):
         raise _foreign()
     return device
 
@@ -70,13 +78,6 @@ def media_path(song: Song) -> str:
     """The URL path under which the host serves the song once it is here."""
     kind = mime_of(song).partition("/")[0]
     return f"/media/{kind if kind in _FOLDERS else 'file'}/{song.uuid}/{quote(file_name(song), safe='')}"
-
-
-def _find(request: web.Request, device_id: str) -> Device | None:
-    try:
-        return request.app[identity.IDENTITY].devices.by_uuid(device_id.lower())
-    except NotFound:
-        return None
 
 
 def _foreign() -> NotPermitted:

@@ -201,18 +201,18 @@ def client_address(peer: str, forwarded_for: Iterable[str], trusted_proxies: Seq
     within `trusted_proxies` the header counts, and of it the right-most address that is not itself a trusted proxy;
     anything unreadable ends the walk at the last hop that could be believed. IPv4-mapped addresses come as IPv4.
     """
-    address = _parse_address(peer)
+    address = parse_address(peer)
     if address is None:
         return peer
-    if not trusted_proxies or not _is_within(address, trusted_proxies):
+    if not trusted_proxies or not is_within(address, trusted_proxies):
         return str(address)
     hops = ",".join(forwarded_for).split(",")
     for hop in reversed(hops[-_FORWARDED_HOPS_MAX:]):
-        before = _parse_address(_without_port(hop.strip()))
+        before = parse_address(_without_port(hop.strip()))
         if before is None:
             break
         address = before
-        if not _is_within(address, trusted_proxies):
+        if not is_within(address, trusted_proxies):
             break
     return str(address)
 
@@ -220,13 +220,14 @@ def client_address(peer: str, forwarded_for: Iterable[str], trusted_proxies: Seq
 @functools.lru_cache(maxsize=1024)
 def address_key(address: str) -> str:
     """What an address is counted under: IPv4 as it is, also when mapped into IPv6; IPv6 by its /64 (T31)."""
-    parsed = _parse_address(address)
+    parsed = parse_address(address)
     if not isinstance(parsed, ipaddress.IPv6Address):
         return address if parsed is None else str(parsed)
     return f"{ipaddress.IPv6Address(int(parsed) >> 64 << 64)}/64"
 
 
-def _parse_address(text: str) -> Address | None:
+def parse_address(text: str) -> Address | None:
+    """An address without its zone; an IPv4-mapped one as IPv4; None for what is none."""
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
@@ -243,5 +244,5 @@ def _without_port(hop: str) -> str:
     return hop.partition(":")[0] if hop.count(":") == 1 else hop
 
 
-def _is_within(address: Address, networks: Sequence[Network]) -> bool:
+def is_within(address: Address, networks: Sequence[Network]) -> bool:
     return any(address in network for network in networks)

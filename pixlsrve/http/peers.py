@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 import ifaddr
 from aiohttp import web
 
-from pixlsrve.http.limits import Address, Network, client_address
+from pixlsrve.http.limits import Address, Network, client_address, is_within, parse_address
 
 INTERFACES_MAX_AGE_S = 10.0
 """How long a reading of the interfaces is believed: short, because addresses change with every network joined."""
@@ -88,7 +88,7 @@ class Peers:
         """What the nearest proxy put into a header; empty where there is none or it isn't trusted."""
         if not self._trusted or name not in request.headers:
             return ""
-        peer = _parse(request.remote or "")
+        peer = parse_address(request.remote or "")
         if peer is None or not self._is_trusted(peer):
             return ""
         return request.headers.getall(name)[-1].rpartition(",")[2].strip()
@@ -98,7 +98,7 @@ class Peers:
         address = self._honest_address(request)
         if address is None:
             return False
-        return address.is_loopback or any(address in network for network in _PRIVATE) or self._is_on_link(address)
+        return address.is_loopback or is_within(address, _PRIVATE) or self._is_on_link(address)
 
     def is_on_host(self, request: web.Request) -> bool:
         """Whether the client is a program on this host, asking over loopback without a proxy."""
@@ -107,31 +107,20 @@ class Peers:
 
     def _honest_address(self, request: web.Request) -> Address | None:
         """The client's address, or None where a header hides it or claims what can't be trusted."""
-        peer = _parse(request.remote or "")
+        peer = parse_address(request.remote or "")
         if peer is None or is_direct(request):
             return peer
         if not self._is_trusted(peer):
             return None
-        client = _parse(self.address(request))
+        client = parse_address(self.address(request))
         # The proxy itself comes out where its header is missing or unreadable: then nobody knows who asks.
         return None if client is None or self._is_trusted(client) else client
 
     def _is_trusted(self, address: Address) -> bool:
-        return any(address in network for network in self._trusted)
+        return is_within(address, self._trusted)
 
     def _is_on_link(self, address: Address) -> bool:
         if self._clock() - self._read_at > INTERFACES_MAX_AGE_S:
             self._on_link = tuple(self._interfaces())
             self._read_at = self._clock()
-        return any(address in network for network in self._on_link)
-
-
-def _parse(text: str) -> Address | None:
-    """An address without its zone; an IPv4-mapped one as IPv4."""
-    try:
-        address = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        return address.ipv4_mapped
-    return address
+        return is_within(address, self._on_link)

@@ -10,9 +10,9 @@ from aiohttp import BodyPartReader, MultipartReader, web
 
 from pixlsrve.devices.service import DeviceServices
 from pixlsrve.devices.transfer import Transfer
-from pixlsrve.errors import InvalidInput, NotAuthenticated, NotFound, NotPermitted
-from pixlsrve.http import identity, keys, routing
-from pixlsrve.http.device_access import DEVICES, file_name, media_path, own_device, song_of
+from pixlsrve.errors import InvalidInput, NotAuthenticated, NotPermitted
+from pixlsrve.http import keys, routing
+from pixlsrve.http.device_access import DEVICES, file_name, known_device, media_path, own_device, song_of
 from pixlsrve.http.inputs import UnsupportedBody
 from pixlsrve.http.routing import Access, Rate, Route
 from pixlsrve.http.uploads.bodies import DAMAGED_FORM, form_reader
@@ -51,7 +51,7 @@ async def upload_song(request: web.Request) -> web.Response:
     """POST /api/device/{device_id}/songs/{song_id}/upload/: the song's file, as a form or as the body itself."""
     target = await _target(request, request.match_info["device_id"], request.match_info["song_id"])
     if not _is_form(request):
-        return await _receive(request, target, _body(request), request.content_length)
+        return await _receive(request, target, request.content.iter_any(), request.content_length)
     reader = await _form(request)
     async for name, part in _parts(reader):
         if part.filename is None and name != "file":
@@ -106,17 +106,10 @@ async def _target(request: web.Request, device_id: str, song_id: str) -> _Target
     # A mini-server that an admin has added has no token: one upload, of the song and from the address that was asked.
     if transfer is None or not services.fetcher.is_expected(song_id, _caller(request)):
         raise NotAuthenticated(_NO_TOKEN, reason="no_token")
-    device = _known_device(request, device_id)
+    device = known_device(request, device_id)
     song = await song_of(request, device, song_id)
     transfer.sender = None
     return _Target(device, song, frozenset(), transfer)
-
-
-def _known_device(request: web.Request, device_id: str) -> Device:
-    try:
-        return request.app[identity.IDENTITY].devices.by_uuid(device_id.lower())
-    except NotFound:
-        raise NotPermitted("This is not a device of yours.", reason="not_your_device") from None
 
 
 async def _receive(
@@ -174,11 +167,6 @@ def _caller(request: web.Request) -> str:
 
 def _is_form(request: web.Request) -> bool:
     return request.content_type.startswith("multipart/")
-
-
-async def _body(request: web.Request) -> AsyncIterator[bytes]:
-    async for chunk in request.content.iter_any():
-        yield chunk
 
 
 async def _form(request: web.Request) -> MultipartReader:

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from pixlsrve.errors import StartError
+from pixlsrve.store.durable import sync
 
 FOLDER = "keys"
 SIZE_BYTES = 32
@@ -45,16 +46,7 @@ def _create(path: Path) -> None:
             os.link(name, path)
     finally:
         Path(name).unlink(missing_ok=True)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(path: Path) -> None:
-    """Make the folder's entries durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(path.parent)
 
 
 def _read_private(path: Path, name: str, remedy: str) -> bytes:

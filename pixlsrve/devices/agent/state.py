@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 import msgspec
 
 from pixlsrve.errors import StartError
+from pixlsrve.store.durable import write_whole
 
 FILE = "agent.json"
 
@@ -57,19 +57,6 @@ def save(data_dir: Path, pairing: Pairing) -> None:
 def write_private(path: Path, content: bytes) -> None:
     """Put a file with mode 0600 in the place of the old one, durably. Raises StartError."""
     try:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(path)
-        finally:
-            Path(name).unlink(missing_ok=True)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        write_whole(path, content)
     except OSError as error:
         raise StartError(f"{path} can't be written ({error.strerror}); free some space or mend its rights.") from error

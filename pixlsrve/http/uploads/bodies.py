@@ -8,7 +8,7 @@ from typing import NamedTuple, cast
 from aiohttp import BodyPartReader, MultipartReader, StreamReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from pixlsrve.errors import InvalidInput, PixlsrveError, TooLarge
+from pixlsrve.errors import InvalidInput, TooLarge
 from pixlsrve.http import keys
 from pixlsrve.http.inputs import UnsupportedBody
 from pixlsrve.http.uploads.keys import owner_of
@@ -119,10 +119,7 @@ async def _receive_form(request: web.Request, begin: Begin) -> Form:
             raise TooLarge(f"The form has more than {_PARTS_MAX} parts.")
         if reading.receiving is None:
             raise InvalidInput(NO_FILE, reason="no_file")
-    except PixlsrveError:
-        await reading.abandon()
-        raise
-    except DAMAGED_FORM as error:  # what the framework's reader raises for a damaged form
+    except DAMAGED_FORM as error:
         await reading.abandon()
         raise InvalidInput("The form is damaged.", reason="invalid_form") from error
     except BaseException:
