@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import errno
 import fcntl
 import os
+import pwd
 import resource
 import socket
 import sys
@@ -51,6 +53,34 @@ def forbid_core_dumps() -> None:
 
 
 @contextlib.contextmanager
+def as_owner(folder: Path) -> Iterator[None]:
+    """Have root do what is in the block with no more rights than the owner of `folder`, groups included (THREATS T38).
+
+    Its owner may have been taken over, and where he can write, links and files lead root wherever he likes. For others
+    than root, and for a folder that is root's or not there, nothing changes.
+    """
+    owner = folder.stat() if os.geteuid() == 0 and folder.exists() else None
+    if owner is None or owner.st_uid == 0:
+        yield
+        return
+    codecs.lookup("ascii")  # found now: the owner may not be able to read where Python is
+    group, groups = os.getegid(), os.getgroups()
+    try:
+        its_groups = os.getgrouplist(pwd.getpwuid(owner.st_uid).pw_name, owner.st_gid)
+    except KeyError:
+        its_groups = [owner.st_gid]
+    try:
+        os.setgroups(its_groups)
+        os.setegid(owner.st_gid)
+        os.seteuid(owner.st_uid)
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+        os.setgroups(groups)
+
+
+@contextlib.contextmanager
 def locked(data_dir: Path) -> Iterator[None]:
     """Hold the data directory for the length of the block.
 
@@ -78,9 +108,10 @@ def locked(data_dir: Path) -> Iterator[None]:
 def running_pid(data_dir: Path) -> int | None:
     """The process id that the lock file names, or None."""
     try:
-        return int((data_dir / LOCK_FILE).read_text("ascii").strip())
+        pid = int((data_dir / LOCK_FILE).read_text("ascii").strip())
     except (OSError, ValueError):
         return None
+    return pid if pid > 0 else None  # kill(2): others are whole groups of processes
 
 
 def is_running(data_dir: Path) -> bool:

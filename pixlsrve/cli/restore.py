@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
@@ -47,18 +48,30 @@ def restore(file: Path, dry_run: bool, config_file: Path | None, data_dir: Path 
             reason="running",
         )
     total = archive.stat().st_size if archive.is_file() else 0
-    with bar_of_bytes("checking", total) as progress:
-        plan = restoring.examine(archive, settings.data_path, progress)
-    if not dry_run:
-        instance.prepare_data_dir(settings.data_path)
-        with instance.locked(settings.data_path), bar_of_bytes("restoring", plan.contents.size_bytes) as progress:
-            restoring.make_storage(settings.storage_path, settings.data_path)
-            plan = restoring.restore(archive, settings.data_path, settings.storage_path, progress)
+    with archive.open("rb") if archive.is_file() else contextlib.nullcontext() as opened:  # only root may, perhaps
+        with bar_of_bytes("checking", total) as progress, instance.as_owner(settings.data_path):
+            plan = restoring.examine(archive, settings.data_path, progress, opened)
+        if not dry_run:
+            plan = _restore(archive, settings, plan, opened)
     if as_json:
         print_json(_facts(plan, is_done=not dry_run))
     else:
         for line in _sentences(plan, settings, is_done=not dry_run):
             click.echo(plain(line))
+
+
+def _restore(archive: Path, settings: Config, plan: Plan, opened: BinaryIO | None) -> Plan:
+    """Do it, with the rights of the one whose data it is."""
+    from pixlsrve.store.backup import restoring
+
+    data_dir, storage = settings.data_path, settings.storage_path
+    instance.prepare_data_dir(data_dir)
+    with bar_of_bytes("restoring", plan.contents.size_bytes) as progress:
+        with instance.as_owner(data_dir), contextlib.suppress(PermissionError):
+            restoring.make_storage(storage, data_dir)
+        restoring.make_storage(storage, data_dir)
+        with instance.as_owner(data_dir), instance.locked(data_dir):
+            return restoring.restore(archive, data_dir, storage, progress, opened)
 
 
 def _facts(plan: Plan, *, is_done: bool) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pixlsrve.instance import as_owner
 from pixlsrve.store.durable import write_whole
 from pixlsrve.store.verifying import Expected
 
@@ -151,7 +152,5 @@ def _load(data_dir: Path) -> tuple[int, dict[str, int]]:
 def _save(data_dir: Path, began_us: int, bad: list[Bad]) -> None:
     """Note a whole pass."""
     noted = {"began_us": began_us, "bad": {str(entry.path): entry.last_good_us for entry in bad}}
-    write_whole(data_dir / RECORD, json.dumps(noted).encode("ascii"))
-    if os.geteuid() == 0:
-        owner = data_dir.stat()
-        os.chown(data_dir / RECORD, owner.st_uid, owner.st_gid)
+    with as_owner(data_dir):
+        write_whole(data_dir / RECORD, json.dumps(noted).encode("ascii"))

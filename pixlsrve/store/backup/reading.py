@@ -13,7 +13,7 @@ import json
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -108,12 +108,18 @@ class _Forward(io.RawIOBase):
         return self._position
 
 
-def read_archive(path: Path, open_member: Open = lambda *_: None, progress: Progress = lambda _: None) -> Contents:
-    """Read a whole backup, handing each member's bytes on.
+def read_archive(
+    path: Path,
+    open_member: Open = lambda *_: None,
+    progress: Progress = lambda _: None,
+    opened: BinaryIO | None = None,
+) -> Contents:
+    """Read a whole backup, handing each member's bytes on. `opened` is the file at `path` where it is open already.
 
     What was handed on counts only when this returns. Raises BackupRefused, and OSError of the sinks.
     """
-    with _refusing(path), path.open("rb") as file:
+    with _refusing(path), nullcontext(opened) if opened is not None else path.open("rb") as file:
+        file.seek(0)
         is_packed = file.read(2) == _GZIP_MAGIC
         size_bytes = file.seek(0, io.SEEK_END)
         file.seek(0)
@@ -121,13 +127,12 @@ def read_archive(path: Path, open_member: Open = lambda *_: None, progress: Prog
             raise BackupRefused(f"{path} is empty.")
         limit = SLACK_BYTES + (MOST_EXPANSION * size_bytes if is_packed else size_bytes)
         source = gzip.GzipFile(fileobj=file) if is_packed else file
-        with tarfile.open(
-            fileobj=_Forward(source, limit, path),
-            mode="r:",
-            encoding="utf-8",
-            errors="surrogateescape",
-        ) as archive:
-            return _Reading(path, archive, open_member, progress).run()
+        forward = _Forward(source, limit, path)
+        with tarfile.open(fileobj=forward, mode="r:", encoding="utf-8", errors="surrogateescape") as archive:
+            contents = _Reading(path, archive, open_member, progress).run()
+        while forward.read(CHUNK_BYTES):
+            pass  # the packed form has its checksum at the very end, and what is between members has no other
+        return contents
 
 
 def peek(path: Path) -> Header:
@@ -268,7 +273,7 @@ def _refusing(path: Path) -> Iterator[None]:
     """What readers say of a damaged archive, in a sentence."""
     try:
         yield
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, RecursionError) as error:
         raise BackupRefused(f"{path} is damaged, cut off, or no backup of pixlsrve.") from error
     except IsADirectoryError as error:
         raise BackupRefused(f"{path} is a folder, not a backup.") from error

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from io import BufferedWriter
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pixlsrve.errors import StorageError, StorageFull
 from pixlsrve.instance import LOCK_FILE
@@ -73,17 +73,25 @@ class Plan:
         return self.present_host not in ("", self.contents.header.host_id)
 
 
-def examine(archive: Path, data_dir: Path, progress: Progress = lambda _: None) -> Plan:
+def examine(archive: Path, data_dir: Path, progress: Progress = lambda _: None, opened: BinaryIO | None = None) -> Plan:
     """Read the whole backup and say what a restore would do; nothing is written. Raises BackupRefused."""
-    contents = read_archive(archive, progress=progress)
+    contents = read_archive(archive, progress=progress, opened=opened)
     uploads = sum(member.name.startswith(STORAGE) for member in contents.members)
     plan = Plan(contents, _present_host(data_dir), uploads)
     plan.knows_revocations = plan.present_host == contents.header.host_id
     return plan
 
 
-def restore(archive: Path, data_dir: Path, storage: Path, progress: Progress = lambda _: None) -> Plan:
+def restore(
+    archive: Path,
+    data_dir: Path,
+    storage: Path,
+    progress: Progress = lambda _: None,
+    opened: BinaryIO | None = None,
+) -> Plan:
     """Put a backup in place; what was there is in `plan.aside`. The caller holds the data directory's lock.
+
+    `opened` is the archive for a caller who may not open it any more.
 
     Raises BackupRefused, StorageFull, StorageError; nothing has changed then.
     """
@@ -95,7 +103,7 @@ def restore(archive: Path, data_dir: Path, storage: Path, progress: Progress = l
             stage.mkdir(mode=0o700)
             (stage / KEY_FOLDER).mkdir(mode=0o700)
             with contextlib.closing(_Shelves(stage, arriving)) as shelves:
-                contents = read_archive(archive, shelves.open, progress)
+                contents = read_archive(archive, shelves.open, progress, opened)
             plan = Plan(contents, _present_host(data_dir))
             _check_databases(stage, contents)
             _carry(plan, data_dir, stage)

@@ -76,7 +76,7 @@ def test_every_flipped_or_missing_byte_is_found(backup: Path, tmp_path: Path) ->
     """A backup that lost its end, or one bit anywhere, is not taken for a sound one."""
     content = backup.read_bytes()
     broken = tmp_path / "broken"
-    for length in range(0, len(content) - 8, len(content) // 40):
+    for length in (*range(0, len(content), len(content) // 40), *range(len(content) - 30, len(content))):
         broken.write_bytes(content[:length])
         with pytest.raises(BackupRefused):
             read_archive(broken)
@@ -87,6 +87,12 @@ def test_every_flipped_or_missing_byte_is_found(backup: Path, tmp_path: Path) ->
         broken.write_bytes(plain[:place] + bytes([plain[place] ^ 1]) + plain[place + 1 :])
         with pytest.raises(BackupRefused):
             read_archive(broken)
+    padding = plain.index(b"\0" * 512, places[-1]) + 512
+    packed = bytearray(gzip.compress(plain[:padding] + b"\1" + plain[padding + 1 :]))
+    packed[-8:] = content[-8:]
+    broken.write_bytes(packed)
+    with pytest.raises(BackupRefused):
+        read_archive(broken)
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"\x1f\x8b but no gzip", b"\0" * 20_000, os.urandom(5_000)])
@@ -138,6 +144,15 @@ def test_links_and_devices_are_refused(backup: Path, tmp_path: Path, type_: byte
     link = _entry("keys/link", type=type_, linkname="/etc/shadow")
     with pytest.raises(BackupRefused, match="no ordinary file"):
         read_archive(_write(tmp_path / "hostile", [members[0], link, *members[1:]]))
+
+
+def test_nested_without_end_is_refused(backup: Path, tmp_path: Path) -> None:
+    """T19: neither long names of long names nor a header of brackets end in anything but a refusal."""
+    names = [_entry("././@LongLink", b"a" * 600, type=tarfile.GNUTYPE_LONGNAME)] * 3000
+    with pytest.raises(BackupRefused):
+        read_archive(_write(tmp_path / "names", [*names, *_members(backup)]))
+    with pytest.raises(BackupRefused):
+        read_archive(_write(tmp_path / "brackets", [_entry(HEADER, b"[" * 500_000)]))
 
 
 def test_bombs_end_early(backup: Path, tmp_path: Path) -> None:
