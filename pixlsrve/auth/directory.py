@@ -68,10 +68,6 @@ class Directory:
         """The device or account with this public id, gone ones included."""
         return self._numbers.get(uuid)
 
-    def subject_of(self, principal: Principal) -> Subject | None:
-        """Whose the principal's credential is; None for a script's token."""
-        return self._numbers.get(principal.device_id or principal.account_id or "")
-
     def generation(self, subject: Subject) -> int:
         """What access tokens of this subject must say: it grows when the account's password or role changes."""
         owner = self.owner(subject)

@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 import uuid
 
-SECRET_BYTES = 32
-
 
 def derive(secret: bytes, root_uid: bytes, path: bytes, *, what: bytes) -> bytes:
     """16 bytes of a version 8 UUID (RFC 9562 §5.8) for the thing first seen at `path` below the root."""

@@ -77,7 +77,6 @@ class Tunnel:
         self._wake = asyncio.Event()
         self._backend: Backend | None = None
         self._status = TunnelStatus(enabled=False, reason="starting" if config.enabled else SWITCHED_OFF)
-        self._devices: dict[bytes, int] = {}
         self._states: list[PeerState] = []
         self._read_s = 0.0
         self._refreshing: asyncio.Task[None] | None = None
@@ -127,11 +126,6 @@ class Tunnel:
             except TunnelUnavailable:
                 return []
         return self._states
-
-    async def statistics(self) -> dict[int, PeerState]:
-        """The same by the number of the device."""
-        states = await self.peer_states()
-        return {self._devices[state.public_key]: state for state in states if state.public_key in self._devices}
 
     async def connected_peers(self) -> int:
         """How many peers have shaken hands within 3 minutes."""
@@ -218,7 +212,7 @@ class Tunnel:
         if backend.interface != settings.name:
             await self._isolation.enforce(self._rules(backend.interface))
         await self._set_forwarding(backend.interface)
-        await self._sync(backend)
+        count = await self._sync(backend)
         self._status = TunnelStatus(
             enabled=True,
             backend=backend.name,
@@ -226,10 +220,10 @@ class Tunnel:
             interface=backend.interface,
             address=str(settings.address),
             listening_port=await backend.listening_port(),
-            peers=len(self._devices),
+            peers=count,
             lan_access=self._config.lan_access and not self._unopened,
         )
-        log.info("the tunnel is up", backend=backend.name, port=self._status.listening_port, peers=len(self._devices))
+        log.info("the tunnel is up", backend=backend.name, port=self._status.listening_port, peers=count)
         for hook in self._up_hooks:
             hook(backend.interface)
 
@@ -244,10 +238,9 @@ class Tunnel:
         await self._set_forwarding(backend.interface)
         await self._sync(backend)
 
-    async def _sync(self, backend: Backend) -> None:
-        """The database's peers on the interface. Raises TunnelUnavailable."""
+    async def _sync(self, backend: Backend) -> int:
+        """The database's peers on the interface; how many those are. Raises TunnelUnavailable."""
         wanted = await self._peers.wanted()
-        self._devices = {peer.public_key: device for device, peer in wanted.items()}
         found = await backend.peers()
         due = changes(wanted.values(), found)
         if due:
@@ -259,6 +252,7 @@ class Tunnel:
             self._note(found)
         if self.is_up:
             self._status = msgspec.structs.replace(self._status, peers=len(wanted))
+        return len(wanted)
 
     async def _refresh(self) -> None:
         async with self._lock:
@@ -292,7 +286,7 @@ class Tunnel:
     async def _take_down(self, reason: str) -> None:
         was_up, backend = self.is_up, self._backend
         self._status = TunnelStatus(enabled=False, reason=reason)
-        self._backend, self._states, self._devices = None, [], {}
+        self._backend, self._states = None, []
         if was_up:
             for hook in self._down_hooks:
                 hook()

@@ -7,12 +7,11 @@ import os
 from concurrent.futures import Executor
 
 from pixlsrve.errors import PixlsrveError
-from pixlsrve.media.originals import display_name
 from pixlsrve.media.roots import Roots
 from pixlsrve.media.uploads.arrivals import Admitted, Arrivals
 from pixlsrve.media.uploads.leftovers import Leftovers
 from pixlsrve.media.uploads.spool import hash_open_file
-from pixlsrve.media.uploads.stored import Stored
+from pixlsrve.media.uploads.stored import Stored, stored_at
 from pixlsrve.model import Refusal, RootState
 from pixlsrve.store import uploads as rows
 from pixlsrve.store.assets import Asset, Viewer
@@ -53,7 +52,7 @@ class Known:
             if await self._is_there(root_id, path, sha256, size_bytes):
                 found = await self._admitted(root_id, path, sha256, is_hashed=(root_id, path) in hashed)
                 if found is not None:
-                    return _as_stored(found, root_id, path, sha256, size_bytes)
+                    return stored_at(root_id, path, found, sha256=sha256, size_bytes=size_bytes, is_duplicate=True)
         return None
 
     async def _is_there(self, root_id: int, path: bytes, sha256: bytes, size_bytes: int) -> bool:
@@ -94,19 +93,3 @@ def _hash_and_close(fd: int, size_bytes: int) -> bytes | None:
         return hash_open_file(fd, size_bytes)
     finally:
         os.close(fd)
-
-
-def _as_stored(found: Admitted, root_id: int, path: bytes, sha256: bytes, size_bytes: int) -> Stored:
-    return Stored(
-        pk=found.pk,
-        asset_id=found.asset_id,
-        sha256=sha256,
-        size_bytes=size_bytes,
-        kind=found.kind,
-        name=display_name(path.rpartition(b"/")[2]),
-        path=display_name(path),
-        root_id=root_id,
-        raw_path=path,
-        is_duplicate=True,
-        is_quarantined=found.is_quarantined,
-    )

@@ -18,17 +18,16 @@ import structlog
 from pixlsrve.config import UploadsConfig
 from pixlsrve.errors import InvalidInput, TooLarge, Unavailable
 from pixlsrve.events import EventBus, EventType
-from pixlsrve.media.originals import display_name
 from pixlsrve.media.roots import Root, Roots
 from pixlsrve.media.uploads import names
-from pixlsrve.media.uploads.arrivals import Admitted, Arrivals, Examined
+from pixlsrve.media.uploads.arrivals import Arrivals, Examined
 from pixlsrve.media.uploads.known import Known
 from pixlsrve.media.uploads.ledger import Ledger
 from pixlsrve.media.uploads.leftovers import Leftovers
 from pixlsrve.media.uploads.room import Claim, Room
 from pixlsrve.media.uploads.shelf import TEMPORARY, Shelf
 from pixlsrve.media.uploads.spool import Spool
-from pixlsrve.media.uploads.stored import ANY_MEDIA, Allowed, Stored
+from pixlsrve.media.uploads.stored import ANY_MEDIA, Allowed, Stored, stored_at
 from pixlsrve.media.uploads.trouble import translated
 from pixlsrve.model import Kind, Refusal, RootState
 from pixlsrve.store import uploads as rows
@@ -253,9 +252,10 @@ class Uploads:
         with translated():
             placed = await loop.run_in_executor(self.writers, self.shelf.place, spool.path, folder, name)
         relative = f"{folder}/{placed}"
+        path = os.fsencode(relative)
         try:
-            admitted = await self._arrivals.admit(self._root.id, os.fsencode(relative), sha256, examined)
-            stored = self._as_stored(admitted, relative, sha256, size_bytes)
+            admitted = await self._arrivals.admit(self._root.id, path, sha256, examined)
+            stored = stored_at(self._root.id, path, admitted, sha256=sha256, size_bytes=size_bytes, is_duplicate=False)
             await self._note(stored, also, self._record_of(stored, wanted))
         except BaseException:
             await self._take_back(relative, spool.path)
@@ -270,22 +270,6 @@ class Uploads:
             await asyncio.get_running_loop().run_in_executor(self.writers, self.shelf.take_back, relative, source)
         except OSError as error:
             log.warning("an upload that failed could not be taken back", file=relative, error=error.strerror)
-
-    def _as_stored(self, admitted: Admitted, relative: str, sha256: bytes, size_bytes: int) -> Stored:
-        raw = os.fsencode(relative)
-        return Stored(
-            pk=admitted.pk,
-            asset_id=admitted.asset_id,
-            sha256=sha256,
-            size_bytes=size_bytes,
-            kind=admitted.kind,
-            name=display_name(raw.rpartition(b"/")[2]),
-            path=display_name(raw),
-            root_id=self._root.id,
-            raw_path=raw,
-            is_duplicate=False,
-            is_quarantined=admitted.is_quarantined,
-        )
 
     async def _note(self, stored: Stored, also: Also | None, record: rows.Record | None) -> None:
         """Have it written down for good."""

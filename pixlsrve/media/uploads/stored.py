@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from pixlsrve.media.originals import display_name
+from pixlsrve.media.uploads.arrivals import Admitted
 from pixlsrve.model import AssetId, Kind
 
 ALL_KINDS = frozenset(Kind)
@@ -41,3 +43,22 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the content was there already, so that nothing was stored."""
     is_quarantined: bool
     """Whether the file is damaged; what only decoding shows is not known yet."""
+
+
+def stored_at(
+    root_id: int, path: bytes, admitted: Admitted, *, sha256: bytes, size_bytes: int, is_duplicate: bool
+) -> Stored:
+    """The upload that the index has at `path` below a root."""
+    return Stored(
+        pk=admitted.pk,
+        asset_id=admitted.asset_id,
+        sha256=sha256,
+        size_bytes=size_bytes,
+        kind=admitted.kind,
+        name=display_name(path.rpartition(b"/")[2]),
+        path=display_name(path),
+        root_id=root_id,
+        raw_path=path,
+        is_duplicate=is_duplicate,
+        is_quarantined=admitted.is_quarantined,
+    )
