@@ -189,7 +189,8 @@ def test_systemd_is_told(daemons: StartDaemon, tmp_path: Path) -> None:
         daemon = daemons(env={"NOTIFY_SOCKET": str(tmp_path / "notify")}).start()
         messages = iter(lambda: systemd.recv(4_096).decode().splitlines(), [])
         ready = next(message for message in messages if "READY=1" in message)
-        assert ready == ["READY=1", f"STATUS=listening on {daemon.url}"]
+        assert ready[-1].startswith("STATUS=")
+        assert ready[-1].endswith(f"listening on {daemon.url}")
         daemon.stop()
         assert any("STOPPING=1" in message for message in messages)
 
