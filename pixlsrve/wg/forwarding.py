@@ -24,6 +24,11 @@ class Forwarding:
         """Whether the host forwards for everybody, by its owner's own setting."""
         return self._read(self._switches / "ip_forward") == "1"
 
+    @property
+    def opened(self) -> frozenset[str]:
+        """The interfaces that forward because of us, beside the tunnel's."""
+        return frozenset(self._opened)
+
     def close(self, interface: str) -> None:
         """Nothing that arrives here is forwarded; where that may not be written, the rules alone see to it."""
         self._write(interface, "0")

@@ -193,15 +193,21 @@ async def _nft(arguments: list[str], text: str) -> tuple[int, str]:
 
 
 async def _run(program: str, arguments: list[str], text: str) -> tuple[int, str]:
-    """A program's exit code and its words, in a clean environment. Raises TunnelUnavailable when it takes too long."""
-    process = await asyncio.create_subprocess_exec(
-        program,
-        *arguments,
-        env={"PATH": PATH, "LC_ALL": "C"},
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
+    """A program's exit code and its words, in a clean environment.
+
+    Raises TunnelUnavailable when it can't be started, or takes too long.
+    """
+    try:
+        process = await asyncio.create_subprocess_exec(
+            program,
+            *arguments,
+            env={"PATH": PATH, "LC_ALL": "C"},
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+    except OSError as error:
+        raise TunnelUnavailable(f"{program} can't be started: {error.strerror}.", reason="no_isolation") from error
     try:
         async with asyncio.timeout(_LIMIT_S):
             out, _ = await process.communicate(text.encode())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network, NetmaskValueError
 from pathlib import Path
 
@@ -134,7 +134,12 @@ class Session:
         there = lan_networks(config)
         if not set(lan) <= {network for _, network in there} or not set(request.opened) <= {name for name, _ in there}:
             raise TunnelUnavailable("Only networks of this computer can be opened.", reason="not_permitted")
-        rules = Rules(interface=request.interface, address=address, lan=lan, opened=tuple(sorted(request.opened)))
+        if self._rules is not None and self._rules.interface != request.interface:
+            await self._isolation.lift()
+        opened = {*request.opened, *self._openable(lan, there)}
+        rules = Rules(interface=request.interface, address=address, lan=lan, opened=tuple(sorted(opened)))
+        if not self._forwarding.opened <= (opened if lan else set()):
+            self._forwarding.restore()  # never open without the rule that keeps all others from going through
         changed = await self._isolation.enforce(rules)
         self._rules = rules
         return frames.Changed(changed)
@@ -162,9 +167,14 @@ class Session:
             self._forwarding.close(backend.interface)
             return frames.Unopened([])
         config = WireguardConfig(interface=rules.interface, network=str(rules.address.network))
-        if not set(request.lan) <= {name for name, _ in lan_networks(config)}:
-            raise TunnelUnavailable("Only networks of this computer can be opened.", reason="not_permitted")
+        led = {name for name, network in lan_networks(config) if network in rules.lan}
+        if not set(request.lan) <= (led if self._forwarding.is_router else led & set(rules.opened)):
+            raise TunnelUnavailable("Only networks that the rules are about can be opened.", reason="not_permitted")
         return frames.Unopened(self._forwarding.open(backend.interface, request.lan))
+
+    def _openable(self, lan: Collection[IPv4Network], there: Collection[tuple[str, IPv4Network]]) -> set[str]:
+        """The interfaces that would forward for the tunnel's sake only, and so for nobody else."""
+        return set() if self._forwarding.is_router else {name for name, network in there if network in lan}
 
     async def _open_dns(self) -> tuple[frames.AnyReply, Sockets | None]:
         """Sockets at the only address and port that there can be. Raises TunnelUnavailable."""
@@ -185,6 +195,7 @@ class Session:
         except TunnelUnavailable as error:
             log.warning("the tunnel is taken down", reason=error.text)
             await self._tear_down()
+            self._forwarding.restore()
 
     async def _lift(self) -> None:
         """No rules; only where there is no interface any more. Raises TunnelUnavailable."""

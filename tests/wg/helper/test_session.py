@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Collection
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pixlsrve.wg import isolation
 from pixlsrve.wg.forwarding import Forwarding
 from pixlsrve.wg.helper import frames
 from pixlsrve.wg.helper.session import Session
@@ -30,6 +32,7 @@ class Recorder:
         self.interface = ""
         self.rules: list[Rules] = []
         self.put: list[DesiredPeer] = []
+        self.lifted: list[str] = []
         self.fails = False
 
     async def ensure(self, settings: InterfaceSettings) -> None:
@@ -57,6 +60,7 @@ class Recorder:
         return True
 
     async def lift(self) -> None:
+        self.lifted += [rules.interface for rules in self.rules[-1:]]
         self.rules.clear()
 
 
@@ -131,6 +135,59 @@ async def test_only_own_networks_can_be_opened(session: Session) -> None:
         assert isinstance(await _ask(session, frames.Enforce(NAME, HOST, lan, opened)), frames.Refused)
 
 
+LAN = ["192.168.77.0/24", "192.168.78.0/24"]
+
+
+@pytest.fixture
+def two_lans(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A computer in two networks; the folder of its switches, all of them off."""
+    networks = [(f"lan{number}", IPv4Network(text)) for number, text in enumerate(LAN)]
+    monkeypatch.setattr("pixlsrve.wg.helper.session.lan_networks", lambda _: networks)
+    (tmp_path / "ip_forward").write_text("0")
+    for name in (NAME, "lan0", "lan1"):
+        (tmp_path / "conf" / name).mkdir(parents=True)
+        (tmp_path / "conf" / name / "forwarding").write_text("0")
+    return tmp_path / "conf"
+
+
+def _open(switches: Path) -> list[str]:
+    return sorted(path.parent.name for path in switches.glob("*/forwarding") if path.read_text() == "1")
+
+
+async def test_no_interface_forwards_without_the_rule_against_others(
+    session: Session, edge: Recorder, two_lans: Path
+) -> None:
+    """T35, T38: an interface forwards for the tunnel only, whatever the service leaves out of its rules."""
+    await _up(session)
+    await _ask(session, frames.Enforce(NAME, HOST, LAN[:1], []))
+    assert edge.rules[-1].opened == ("lan0",)
+    assert isinstance(await _ask(session, frames.Forward(["lan0", "lan1"], True)), frames.Refused)
+    assert _open(two_lans) == []
+    assert isinstance(await _ask(session, frames.Forward(["lan0"], True)), frames.Unopened)
+    assert _open(two_lans) == ["lan0", NAME]
+    await _ask(session, frames.Enforce(NAME, HOST, [], []))
+    assert "lan0" not in _open(two_lans)
+
+
+async def test_nothing_forwards_once_the_rules_can_not_stay(session: Session, edge: Recorder, two_lans: Path) -> None:
+    """T35: with the tunnel that lost its rules goes the forwarding that it needed."""
+    await _up(session)
+    await _ask(session, frames.Enforce(NAME, HOST, LAN, []))
+    await _ask(session, frames.Forward(["lan0", "lan1"], True))
+    assert _open(two_lans) == ["lan0", "lan1", NAME]
+    edge.fails = True
+    await session._keep_rules()
+    assert {"lan0", "lan1"}.isdisjoint(_open(two_lans))
+
+
+async def test_rules_of_another_interface_are_not_left_behind(session: Session, edge: Recorder) -> None:
+    """T38: naming one interface after the other leaves no rules about networks that are not the tunnel's."""
+    await _ask(session, frames.Choose())
+    await _ask(session, frames.Enforce("pixltest1", "10.199.8.1/24", [], []))
+    await _ask(session, frames.Enforce(NAME, HOST, [], []))
+    assert (edge.lifted, [rules.interface for rules in edge.rules]) == (["pixltest1"], [NAME])
+
+
 @pytest.mark.parametrize(
     "peers",
     [
@@ -165,3 +222,9 @@ async def test_end_leaves_nothing(session: Session, edge: Recorder) -> None:
     await _up(session)
     await session.end()
     assert (edge.interface, edge.rules) == ("", [])
+
+
+async def test_program_that_can_not_be_started_is_an_answer() -> None:
+    """T35: where nft can't be started, for want of memory or processes, whoever guards the rules learns of it."""
+    with pytest.raises(TunnelUnavailable, match="can't be started"):
+        await isolation._run("/nowhere/nft", [], "")
