@@ -7,14 +7,11 @@ import contextlib
 import datetime as dt
 import os
 import socket
-import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from concurrent.futures import Future
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 import structlog
@@ -27,7 +24,7 @@ from pixlsrve.auth.service import open_identity
 from pixlsrve.config import Config
 from pixlsrve.controls import DaemonControls
 from pixlsrve.devices.service import open_devices
-from pixlsrve.errors import PixlsrveError, StorageError
+from pixlsrve.errors import PixlsrveError
 from pixlsrve.events import EventBus
 from pixlsrve.http import application, doors, identity, keys, library
 from pixlsrve.http.control import ControlServer
@@ -57,14 +54,13 @@ from pixlsrve.index.context import IndexContext
 from pixlsrve.index.indexer import Indexer
 from pixlsrve.index.library import open_roots
 from pixlsrve.index.workers import WorkerPool
-from pixlsrve.index.zone import host_zone
+from pixlsrve.index.zone import host_zone, zone_name
 from pixlsrve.mdns import record
 from pixlsrve.mdns.advertiser import Advertiser
 from pixlsrve.media.assets import Library
 from pixlsrve.media.contents import Contents
 from pixlsrve.media.conversions import Conversions
-from pixlsrve.media.places import Place, Places
-from pixlsrve.media.places.build import ensure_places
+from pixlsrve.media.places.service import PlaceNames
 from pixlsrve.media.png_thumbnails import PngThumbnails
 from pixlsrve.media.roots import Roots
 from pixlsrve.media.thumbnails import ThumbnailCache
@@ -75,7 +71,7 @@ from pixlsrve.services import Service
 from pixlsrve.services import running as running_service
 from pixlsrve.store import recovery, state, upkeep
 from pixlsrve.store.backup.daily import DailyBackups
-from pixlsrve.store.database import Database, DatabaseDamaged
+from pixlsrve.store.database import Database, DatabaseDamaged, Durability
 from pixlsrve.wg.backends import means
 from pixlsrve.wg.dns.service import TunnelDns
 from pixlsrve.wg.dns.zone import names_of
@@ -88,9 +84,7 @@ log = structlog.get_logger(__name__)
 
 MOST_WORKERS = 4
 STEP_LIMIT_S = 15.0
-PLACES_RETRY_S = 3_600.0
 STORAGE_MODE = 0o750
-T = TypeVar("T")
 Report = Callable[[DatabaseDamaged], None]
 Seed = Callable[[Database, Roots], Awaitable[None]]
 
@@ -144,18 +138,20 @@ class _Start:
         self._started_s = time.monotonic()
 
     async def run(self, ports: dict[str, int], seed: Seed | None) -> Parts:
-        """Databases, events, identity, library, indexing, HTTP, control socket, mDNS."""
+        """Databases, events, identity, library, uploads, HTTP, the tunnel, control socket, copies, mDNS."""
         config = self._config
         self._state_db = await self._open(recovery.STATE, "FULL", readers=1, cache_kib=1_024)
         self._index_db = await self._open(recovery.INDEX, "NORMAL", readers=3, cache_kib=8_192)
         self._thumbnails_db = await self._open(recovery.THUMBNAILS, "NORMAL", readers=2, cache_kib=2_048)
         self._bus = await self._start_bus()
         await self._start_identity()
+        await self._make_tunnel()
         await asyncio.to_thread(_make_storage, config.storage_path)
         self._roots = await open_roots(self._state_db, self._index_db, config.photos, config.storage_dir)
         if seed is not None:
             await seed(self._state_db, self._roots)
         await self._start_library()
+        await self._start_receiving()
         server = await self._start_http(ports.get("http", config.http.port))
         parts = Parts(urls=[f"http://{server.url_host}:{server.bound_port}"], ports={"http": server.bound_port})
         await self._https.open(server, ports.get("https", config.http.tls_port))
@@ -165,7 +161,7 @@ class _Start:
             parts.ports["https"] = self._https.port
         await self._start_broadcast(parts, ports)
         await self._serve("tunnel DNS", self._dns)
-        await self._serve("tunnel", self._vpn)
+        await self._serve("tunnel", self._tunnel)
         self._devices.registry.reachable.own_ports = frozenset(parts.ports.values())
         advertiser = self._make_advertiser(server)
         self._backups = DailyBackups(config.data_path, config.backup, program=__version__, now_us=self._clock.now_us)
@@ -180,12 +176,12 @@ class _Start:
         await self._serve("mdns", advertiser)  # last, and so withdrawn first: what is announced answers
         return parts
 
-    async def _open(self, name: str, durability: str, *, readers: int, cache_kib: int) -> Database:
+    async def _open(self, name: str, durability: Durability, *, readers: int, cache_kib: int) -> Database:
         """Open one database."""
         path = self._config.data_path / name
         opening = Database.open(
             path,
-            durability="FULL" if durability == "FULL" else "NORMAL",
+            durability=durability,
             readers=readers,
             cache_kib=cache_kib,
             on_damage=self._report,
@@ -195,42 +191,6 @@ class _Start:
     async def _serve(self, name: str, service: Service) -> None:
         """Keep a background service running until the stack is unwound."""
         await self._stack.enter_async_context(running_service(name, service, self._failing))
-
-    async def _start_identity(self) -> None:
-        """Who we are, how late it is, and who may come in."""
-        config = self._config
-        key = self._key = await asyncio.to_thread(signing.load_signing_key, config.data_path)
-        installation = await state.load_identity(self._state_db)
-        self._host_id, self._id_secret = installation.host_id, installation.id_secret
-        clock = self._clock = Clock(floor_us=await state.load_number(self._state_db, state.CLOCK_US, 0))
-        keeper = upkeep.ClockKeeper(self._state_db, clock.now_us)
-        self._stack.push_async_callback(_limited, "clock", keeper.save)
-        await self._serve("clock", keeper)
-        self._tunnel = await asyncio.to_thread(TunnelPeers.load, self._state_db, config.wireguard, config.data_path)
-        await self._tunnel.fit()
-        self._reachability = await open_reachability(
-            config.wireguard, self._state_db, self._tunnel, self._bus, self._id_secret
-        )
-        self._identity = await open_identity(
-            self._state_db, key=key, host_id=self._host_id, clock=clock, tunnel=self._tunnel, bus=self._bus
-        )
-        overview = Overview(self._tunnel, config.wireguard.network)
-        overview.outdated = self._tunnel.is_outdated
-        self._means = means()
-        self._vpn = Tunnel(self._tunnel, config.wireguard, bus=self._bus, by=self._means)
-        self._identity.revocation.on_change(self._vpn.refresh)
-        overview.statistics = self._vpn.peer_states
-        self._reachability.tunnel = self._vpn
-        self._dns = self._make_dns(self._vpn)
-        self._facts = TunnelFacts(
-            overview=overview, has_dns=config.dns.enabled, answers_dns=lambda: self._dns.is_answering
-        )
-        self._identity.revocation.on_change(self._facts.forgetter(self._identity.devices))
-        self._stack.callback(self._identity.hasher.close)
-        self._stack.push_async_callback(_limited, "times of last use", self._identity.devices.save_seen)
-        await self._serve("times of last use", self._identity.devices)
-        outbound = await self._stack.enter_async_context(Outbound())
-        self._doors = open_doors(self._state_db, self._identity, config, outbound)
 
     async def _start_bus(self) -> EventBus:
         """Events, with numbers that go on where the last run stopped."""
@@ -244,6 +204,52 @@ class _Start:
         await self._serve("event numbers", numbers)
         return bus
 
+    async def _start_identity(self) -> None:
+        """Who we are, how late it is, and who may come in."""
+        config = self._config
+        key = self._key = await asyncio.to_thread(signing.load_signing_key, config.data_path)
+        installation = await state.load_identity(self._state_db)
+        self._host_id, self._id_secret = installation.host_id, installation.id_secret
+        clock = self._clock = Clock(floor_us=await state.load_number(self._state_db, state.CLOCK_US, 0))
+        keeper = upkeep.ClockKeeper(self._state_db, clock.now_us)
+        self._stack.push_async_callback(_limited, "clock", keeper.save)
+        await self._serve("clock", keeper)
+        self._peers = await asyncio.to_thread(TunnelPeers.load, self._state_db, config.wireguard, config.data_path)
+        await self._peers.fit()
+        self._identity = await open_identity(
+            self._state_db, key=key, host_id=self._host_id, clock=clock, tunnel=self._peers, bus=self._bus
+        )
+        self._stack.callback(self._identity.hasher.close)
+        self._stack.push_async_callback(_limited, "times of last use", self._identity.devices.save_seen)
+        await self._serve("times of last use", self._identity.devices)
+        outbound = await self._stack.enter_async_context(Outbound())
+        self._doors = open_doors(self._state_db, self._identity, config, outbound)
+
+    async def _make_tunnel(self) -> None:
+        """The tunnel, its resolver, and what is known of both and of the way in from outside; not yet running."""
+        config = self._config.wireguard
+        self._means = means()
+        self._tunnel = Tunnel(self._peers, config, bus=self._bus, by=self._means)
+        self._identity.revocation.on_change(self._tunnel.refresh)
+        self._reachability = await open_reachability(config, self._state_db, self._peers, self._bus, self._id_secret)
+        self._reachability.tunnel = self._tunnel
+        overview = Overview(self._peers, config.network)
+        overview.outdated, overview.statistics = self._peers.is_outdated, self._tunnel.peer_states
+        self._dns = self._make_dns()
+        self._facts = TunnelFacts(
+            overview=overview, has_dns=self._config.dns.enabled, answers_dns=lambda: self._dns.is_answering
+        )
+        self._identity.revocation.on_change(self._facts.forgetter(self._identity.devices))
+
+    def _make_dns(self) -> TunnelDns:
+        """The tunnel's resolver, not yet running, which comes and goes with the tunnel."""
+        names = [*names_of(socket.gethostname()), record.server_name(self._host_id)]
+        network, opening = self._config.wireguard.network, self._means.open_sockets
+        made = TunnelDns(self._config.dns, network=network, names=names, opening=opening)
+        self._tunnel.on_up(made.on_up)
+        self._tunnel.on_down(made.on_down)
+        return made
+
     async def _start_library(self) -> None:
         """The library, its workers and the indexer, which begins to work."""
         config, version = self._config, LibraryVersion()
@@ -255,7 +261,7 @@ class _Start:
             memory_mb=config.index.worker_memory_mb,
             seconds=config.index.worker_seconds,
             max_pixels=config.index.max_pixels,
-            zone=zone_name(str(zone)),
+            zone=zone_name(zone),
         )
         context = IndexContext(
             index=self._index_db,
@@ -277,13 +283,16 @@ class _Start:
         await self._serve("workers", pool)
         await self._serve("places", places)
         await self._serve("indexer", self._indexer)
+
+    async def _start_receiving(self) -> None:
+        """Uploads, and what devices share."""
         opening = open_uploads(
             state=self._state_db,
             index=self._index_db,
             roots=self._roots,
             arrivals=self._indexer.arrivals,
             bus=self._bus,
-            config=config.uploads,
+            config=self._config.uploads,
             now_us=self._clock.now_us,
         )
         self._uploads = await self._stack.enter_async_context(opening)
@@ -297,24 +306,46 @@ class _Start:
         """The HTTP listener, answering."""
         mdns_name = record.server_name(self._host_id) if self._config.mdns.enabled else ""
         self._config = _answering_to(self._config, mdns_name)
-        self._links = JoinLinks(self._config.http.host, self._host_id)
-        app = application.build(
-            routes_for(self._config),
-            self._config,
+        config = self._config
+        app = self._app = application.build(
+            routes_for(config),
+            config,
             authenticator=self._identity.authenticator,
             bus=self._bus,
             sessions=self._identity.sessions,
         )
-        app[identity.IDENTITY], app[identity.TUNNEL] = self._identity, self._tunnel
-        app[identity.JOIN_LINKS], app[TUNNEL_FACTS] = self._links, self._facts
-        app[doors.DOORS], app[doors.PUBLIC_URL] = self._doors, self._config.http.public_url
-        self._broadcast = live.make(app, self._config)
+        self._broadcast = live.make(app, config)
         for part in (app[keys.HUB], app[keys.RUNNING], self._broadcast):
             self._identity.revocation.on_change(part.recheck)
-        app[keys.HEALTH] = lambda: self._failing
-        app[keys.HTTPS] = self._https = Https(
-            self._config, self._config.data_path / signing.FOLDER, socket.gethostname(), self._now
+        self._https = Https(config, config.data_path / signing.FOLDER, socket.gethostname(), self._now)
+        self._lend_people()
+        self._lend_library()
+        self._lend_host()
+        self._lend_ways(mdns_name)
+        proxies = parse_networks(config.http.trusted_proxies)
+        server = HttpServer(app, host=config.http.host, port=port, trusted_proxies=proxies)
+        await self._stack.enter_async_context(server)
+        self._links.port = server.bound_port
+        self._reach.listens(server.bound_addresses)
+        return server
+
+    def _lend_people(self) -> None:
+        """For the handlers: who comes in, and how."""
+        app, config = self._app, self._config
+        app[identity.IDENTITY], app[identity.TUNNEL] = self._identity, self._peers
+        app[doors.DOORS], app[doors.PUBLIC_URL] = self._doors, config.http.public_url
+        app[identity.JOIN_LINKS] = self._links = JoinLinks(config.http.host, self._host_id)
+        self._links.https = self._https
+        app[INVITATIONS] = self._invitations = InvitationDesk(
+            self._doors.invitations,
+            can_register=config.accounts.registration == "invite",
+            providers=self._doors.social.names,
+            public_url=config.http.public_url,
         )
+
+    def _lend_library(self) -> None:
+        """For the handlers: photos, and what comes in."""
+        app = self._app
         app[library.LIBRARY], app[library.ROOTS], app[library.SCANS] = self._library, self._roots, self._indexer
         app[library.THUMBNAILS], app[library.CONVERSIONS] = self._thumbnails, self._conversions
         app[library.THUMBNAIL_CACHING] = self._config.http.thumbnail_cache
@@ -322,46 +353,34 @@ class _Start:
         app[PNG_THUMBNAILS] = PngThumbnails(self._config.storage_path, self._thumbnails)
         app[CONTENTS] = Contents(self._index_db, self._state_db, self._roots, app[PNG_THUMBNAILS], is_media)
         app[DEVICES] = self._devices
+
+    def _lend_host(self) -> None:
+        """For the handlers: what this host is, and how it does."""
+        app = self._app
+        app[keys.HEALTH] = lambda: self._failing
         app[HEALTH_DESK] = self._health = HealthDesk(
             self._config, self._state_db, roots=self._roots, identity=self._identity, devices=self._devices
         )
-        app[INVITATIONS] = self._invitations = InvitationDesk(
-            self._doors.invitations,
-            can_register=self._config.accounts.registration == "invite",
-            providers=self._doors.social.names,
-            public_url=self._config.http.public_url,
-        )
-        app[library.WIREGUARD] = lambda: wireguard_status(self._vpn)
-        app[keys.REGISTRY].register(TunnelFigures(self._vpn))
         app[library.HOST] = HostInfo(
             host_id=self._host_id,
             name=socket.gethostname(),
             version=__version__,
             started_s=self._started_s,
         )
-        self._links.https = self._https
+
+    def _lend_ways(self, mdns_name: str) -> None:
+        """For the handlers: how this host is reached."""
+        app = self._app
+        app[keys.HTTPS], app[TUNNEL_FACTS] = self._https, self._facts
+        app[library.WIREGUARD] = lambda: wireguard_status(self._tunnel)
+        app[keys.REGISTRY].register(TunnelFigures(self._tunnel))
         app[REACH] = self._reach = Reach(
             self._config,
             tls_port=lambda: self._https.port,
-            has_tunnel=lambda: self._vpn.is_up,
+            has_tunnel=lambda: self._tunnel.is_up,
             has_names=lambda: self._dns.is_answering,
             mdns_name=mdns_name,
         )
-        proxies = parse_networks(self._config.http.trusted_proxies)
-        server = HttpServer(app, host=self._config.http.host, port=port, trusted_proxies=proxies)
-        await self._stack.enter_async_context(server)
-        self._links.port = server.bound_port
-        self._reach.listens(server.bound_addresses)
-        return server
-
-    def _make_dns(self, tunnel: Tunnel) -> TunnelDns:
-        """The tunnel's resolver, not yet running, which comes and goes with the tunnel."""
-        names = [*names_of(socket.gethostname()), record.server_name(self._host_id)]
-        network, opening = self._config.wireguard.network, self._means.open_sockets
-        made = TunnelDns(self._config.dns, network=network, names=names, opening=opening)
-        tunnel.on_up(made.on_up)
-        tunnel.on_down(made.on_down)
-        return made
 
     async def _start_broadcast(self, parts: Parts, ports: dict[str, int]) -> None:
         """The broadcast websocket on its own port, and the folder whose files it sends."""
@@ -417,7 +436,7 @@ class _Start:
             broadcast=self._broadcast,
             reachability=reach_desk,
             revocation=self._identity.revocation,
-            tunnel=self._vpn,
+            tunnel=self._tunnel,
             dns=self._dns,
             backups=self._backups,
             started_s=self._started_s,
@@ -434,69 +453,6 @@ class _Start:
             *self._invitations.handlers(),
         ]
         await self._stack.enter_async_context(ControlServer(bound, controls, further))
-
-
-class PlaceNames:
-    """Names from the places file; none until it is there (the first start from source builds it).
-
-    `when_there` is awaited once the names are there, `when_late` called when they will not be there for long.
-    """
-
-    def __init__(self, data_dir: Path) -> None:
-        self.when_there: Callable[[], Awaitable[None]] | None = None
-        self.when_late: Callable[[], None] | None = None
-        self._data_dir = data_dir
-        self._places: Places | None = None
-
-    def lookup(self, latitude: float, longitude: float) -> Place | None:
-        """The place at a position, or None."""
-        return None if self._places is None else self._places.lookup(latitude, longitude)
-
-    async def run(self) -> None:
-        """Open the file, building it where it is missing (again in an hour when that fails); close it in the end."""
-        while True:
-            try:
-                places = Places(await _unhurried(lambda: ensure_places(self._data_dir)))
-            except StorageError as error:
-                log.warning("photos are found without their places", cause=error.message, retry_in_s=PLACES_RETRY_S)
-                if self.when_late is not None:
-                    self.when_late()
-                await asyncio.sleep(PLACES_RETRY_S)
-                continue
-            try:
-                await self._lend(places)
-            finally:
-                self._places = None
-                places.close()
-
-    async def _lend(self, places: Places) -> None:
-        """Answer from the file until cancelled."""
-        self._places = places
-        if self.when_there is not None:
-            await self.when_there()
-        await asyncio.Event().wait()
-
-
-async def _unhurried(job: Callable[[], T]) -> T:
-    """The result of a long job in a thread that the end of the process does not wait for."""
-    loop, result = asyncio.get_running_loop(), Future[T]()
-    result.set_running_or_notify_cancel()  # so that the thread may end it after its waiter has gone
-
-    def work() -> None:
-        try:
-            result.set_result(job())
-        except BaseException as error:  # noqa: BLE001  # handed to whoever waits
-            result.set_exception(error)
-
-    threading.Thread(target=work, name="unhurried", daemon=True).start()
-    return await asyncio.wrap_future(result, loop=loop)
-
-
-def zone_name(key: str) -> str:
-    """The name of the host's time zone in the zone database, UTC where it has none."""
-    if "/" in key:
-        return key
-    return os.path.realpath("/etc/localtime").partition("zoneinfo/")[2] or "UTC"
 
 
 def _answering_to(config: Config, name: str) -> Config:

@@ -23,6 +23,14 @@ def host_zone() -> tzinfo:
         return UTC
 
 
+def zone_name(zone: tzinfo) -> str:
+    """Its name in the zone database, UTC where it has none there; a worker can be sent that, and no zone."""
+    key = str(zone)
+    if "/" in key:
+        return key
+    return os.path.realpath("/etc/localtime").partition("zoneinfo/")[2] or "UTC"
+
+
 def local_day(instant_us: int, zone: tzinfo) -> int:
     """The day of an instant (microseconds since the epoch) on the host's wall, days since 1970-01-01."""
     try:
