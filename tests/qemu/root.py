@@ -70,6 +70,9 @@ def ensure_root(cache: Path, mirror: str = "") -> Root:
         with tempfile.TemporaryDirectory(dir=cache, prefix="building-") as folder:
             _build(Path(folder), requirements, mirror)
             (Path(folder) / "kept").rename(kept)
+        for old in cache.iterdir():  # a run that has one of these open keeps it until it ends
+            if old.is_dir() and old != kept and not old.name.startswith("building-"):
+                shutil.rmtree(old)
     return root
 
 
