@@ -1,4 +1,4 @@
-"""Settings: every key with its default once; flags > environment > gallery settings > TOML file > defaults."""
+"""Settings: every key with its default once; flags > environment > data directory's TOML > TOML file > defaults."""
 
 from __future__ import annotations
 

@@ -178,7 +178,7 @@ export const de: ManageCatalogue = {
     title: "Personen",
     none: "Noch keine Konten. Gekoppelte Geräte brauchen keine; lege Konten an für Personen, die nur einen Teil der Bibliothek sehen oder sich mit Namen anmelden sollen.",
     admin: "Verwalter",
-    adminHint: "Verwalter werden am Terminal des Hosts geändert.",
+    adminHint: "Verwalter werden am Terminal des Hosts angelegt und entfernt.",
     sees: { all: "sieht alles", some: (roots) => `sieht ${roots}`, none: "sieht nichts von der Bibliothek" },
     devices: { one: "{n} Gerät", other: "{n} Geräte" },
     lastLogin: (when) => `angemeldet ${when}`,

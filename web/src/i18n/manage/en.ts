@@ -178,7 +178,7 @@ export const en = {
     title: "People",
     none: "No accounts yet. Paired devices need none; make accounts for people who are to see a part of the library, or to sign in with a name.",
     admin: "administrator",
-    adminHint: "Administrators are changed at the host's terminal.",
+    adminHint: "Administrators are made and removed at the host's terminal.",
     sees: { all: "sees everything", some: (roots: string) => `sees ${roots}`, none: "sees nothing of the library" },
     devices: { one: "{n} device", other: "{n} devices" } as Plural,
     lastLogin: (when: string) => `signed in ${when}`,
