@@ -292,6 +292,7 @@ class Tunnel:
                 hook()
         if backend is not None:
             await backend.tear_down()
+        await asyncio.to_thread(self._forwarding.restore)
 
     async def _end(self) -> None:
         """Leave nothing behind."""
@@ -299,7 +300,6 @@ class Tunnel:
             await self._take_down("the daemon is stopping")
             with contextlib.suppress(TunnelUnavailable):
                 await self._isolation.lift()
-            await asyncio.to_thread(self._forwarding.restore)
 
     def _rules(self, interface: str) -> Rules:
         """What phones may reach by the settings and today's networks."""
