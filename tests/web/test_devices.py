@@ -24,7 +24,9 @@ def daemon(daemons: StartDaemon, tmp_path: Path) -> Daemon:
 
 def code_in(picture: bytes) -> str:
     """The text of the QR code in a screenshot."""
-    (found,) = zxingcpp.read_barcodes(Image.open(io.BytesIO(picture)))
+    (found,) = zxingcpp.read_barcodes(
+        Image.open(io.BytesIO(picture)), formats=zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode)
+    )
     return str(found.text)
 
 
