@@ -98,15 +98,15 @@ def _examine(settings: Config) -> Iterator[Finding]:
 def _examine_what_it_will_need(settings: Config) -> Iterator[Finding]:
     """Ports, networks, the certificate and workers of a daemon that is still to be started."""
     from pixlsrve.cli.worker_check import check_worker
-    from pixlsrve.doctor import lan, ports, tunnel
+    from pixlsrve.doctor import checkups, lan, ports
     from pixlsrve.mdns.interfaces import lan_interfaces
     from pixlsrve.tls import checkup as certificate
     from pixlsrve.wg import checkup
 
     yield from ports.check_ports(settings)
     yield from lan.check_lan(settings, lan_interfaces())
-    yield from tunnel.check_tunnel(checkup.faults(settings.wireguard))
-    yield from tunnel.check_tunnel(certificate.faults(settings.http, dt.datetime.now(dt.UTC)))
+    yield from checkups.told(checkup.faults(settings.wireguard))
+    yield from checkups.told(certificate.faults(settings.http, dt.datetime.now(dt.UTC)))
     yield from check_worker(settings.index)
 
 

@@ -88,7 +88,6 @@ def _secrets(config: Config) -> Iterator[Path]:
 
 def _check_secrets(files: Iterable[Path]) -> Iterator[Finding]:
     """Keys are for their owner alone (THREATS T36)."""
-    # The authority's certificate is public, and so is a chain without its key.
     open_ = [path for path in files if path.stat().st_mode & 0o077]
     if open_:
         names = " ".join(shlex.quote(str(path)) for path in open_)

@@ -6,10 +6,10 @@ import ipaddress
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-import ifaddr
 from aiohttp import web
 
 from pixlsrve.http.limits import Address, Network, client_address, is_within, parse_address
+from pixlsrve.wg.lan import on_link_networks
 
 INTERFACES_MAX_AGE_S = 10.0
 """How long a reading of the interfaces is believed: short, because addresses change with every network joined."""
@@ -25,16 +25,6 @@ _PRIVATE = tuple(
         "fe80::/10",  # RFC 4291
     )
 )
-
-
-def on_link_networks() -> list[Network]:
-    """The networks that this host's interfaces are on, link-local and host-only prefixes included."""
-    networks: list[Network] = []
-    for adapter in ifaddr.get_adapters():
-        for ip in adapter.ips:
-            address = ip.ip[0] if isinstance(ip.ip, tuple) else ip.ip
-            networks.append(ipaddress.ip_network(f"{address}/{ip.network_prefix}", strict=False))
-    return networks
 
 
 def is_direct(request: web.Request) -> bool:

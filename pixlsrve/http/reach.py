@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
 
@@ -12,6 +11,7 @@ from aiohttp import web
 from pixlsrve.config import Config
 from pixlsrve.http.hosts import HOME_NAME
 from pixlsrve.mdns.interfaces import Address, Interface, lan_interfaces
+from pixlsrve.wg.addresses import host_address
 from pixlsrve.wg.endpoint import lan_address
 
 _UNSPECIFIED = {4: "0.0.0.0", 6: "::"}  # noqa: S104  # compared, not bound
@@ -80,7 +80,7 @@ class Reach:
     def _hosts(self) -> Iterator[tuple[Literal["lan", "tunnel", "name"], str]]:
         for address in self._lan():
             yield "lan", str(address)
-        tunnel = _first_address(self._config.wireguard.network) if self._has_tunnel() else None
+        tunnel = host_address(self._config.wireguard.network) if self._has_tunnel() else None
         if tunnel is not None and self._is_listened_on(tunnel):
             yield "tunnel", str(tunnel)
         if self._mdns_name and self.is_announced():
@@ -111,12 +111,3 @@ REACH = web.AppKey("reach", Reach)
 
 def _authority(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _first_address(network: str) -> Address | None:
-    """The host's own address in the tunnel."""
-    try:
-        first = next(iter(ipaddress.ip_network(network, strict=False).hosts()), None)
-    except ValueError:
-        return None
-    return None if first is None else ipaddress.ip_address(str(first))

@@ -12,6 +12,7 @@ import ifaddr
 from pixlsrve.config import Config
 from pixlsrve.http.hosts import HOME_NAME, name_of, own_names
 from pixlsrve.tls.certificates import Subjects
+from pixlsrve.wg.addresses import host_address
 
 _IF_INET6 = Path("/proc/net/if_inet6")
 _TEMPORARY = 0x01
@@ -28,17 +29,8 @@ def subjects(config: Config) -> Subjects:
     given = [address for address in named.values() if address is not None]
     names = {"localhost", HOME_NAME, *own_names(), *(name for name, address in named.items() if address is None)}
     loopback = (ipaddress.IPv4Address("127.0.0.1"), ipaddress.IPv6Address("::1"))
-    addresses = [*loopback, *_tunnel(config.wireguard.network), *given, *_interfaces()]
+    addresses = [*loopback, host_address(config.wireguard.network), *given, *_interfaces()]
     return Subjects(frozenset(names), frozenset(addresses[:_ADDRESSES_MAX]))
-
-
-def _tunnel(network: str) -> Iterable[Address]:
-    """The host's address in the tunnel: the network's first; none where the setting can't be read."""
-    try:
-        first = next(iter(ipaddress.ip_network(network, strict=False).hosts()), None)
-    except ValueError:
-        first = None
-    return [] if first is None else filter(None, [_parse(str(first))])
 
 
 def _interfaces() -> Iterable[Address]:

@@ -37,6 +37,11 @@ def address_of(network: Network, number: int) -> ipaddress.IPv4Address:
     return network.network_address + number
 
 
+def host_address(text: str) -> ipaddress.IPv4Address:
+    """The host's own address by the setting `wireguard.network`. Raises ConfigError."""
+    return address_of(parse_network(text), SERVER_NUMBER)
+
+
 def lowest_free(network: Network, taken: Collection[int]) -> int:
     """The lowest host number that no device has. Raises Unavailable when all are taken."""
     for number in range(SERVER_NUMBER + 1, last_number(network) + 1):

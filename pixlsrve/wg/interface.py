@@ -10,6 +10,7 @@ import msgspec
 
 from pixlsrve.errors import PixlsrveError
 
+CONNECTED_S = 180
 Why = tuple[str, str]
 """Why something can't be, and which command mends it."""
 
@@ -66,6 +67,10 @@ class PeerState(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds since the epoch; None when there was none since the interface came up."""
     received_bytes: int = 0
     sent_bytes: int = 0
+
+    def is_connected(self, now_s: float) -> bool:
+        """Whether the peer is there: its keys are used for 180 s at most (WireGuard paper, 6.1)."""
+        return self.last_handshake_s is not None and now_s - self.last_handshake_s < CONNECTED_S
 
 
 class Backend(Protocol):

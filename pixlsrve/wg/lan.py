@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 
 import ifaddr
 
@@ -14,6 +14,16 @@ from pixlsrve.wg.interface import TunnelUnavailable
 
 _OWN = re.compile(r"lo\d*|docker\d+|br-[0-9a-f]{12}|veth[0-9a-f]{7,}|virbr\d+.*|vnet\d+|lxcbr\d+|utun\d+|tun\d+|wg\d+")
 """Between this computer and its own containers, virtual machines and other tunnels; not the household's LAN."""
+
+
+def on_link_networks() -> list[IPv4Network | IPv6Network]:
+    """The networks that this host's interfaces are on, link-local and host-only prefixes included."""
+    networks: list[IPv4Network | IPv6Network] = []
+    for adapter in ifaddr.get_adapters():
+        for ip in adapter.ips:
+            address = ip.ip[0] if isinstance(ip.ip, tuple) else ip.ip
+            networks.append(ipaddress.ip_network(f"{address}/{ip.network_prefix}", strict=False))
+    return networks
 
 
 def lan_networks(config: WireguardConfig) -> list[tuple[str, IPv4Network]]:

@@ -12,8 +12,6 @@ from pixlsrve.wg.interface import PeerState, TunnelUnavailable
 from pixlsrve.wg.peers import Peers
 from pixlsrve.wg.reports import Report, Reports
 
-CONNECTED_S = 180
-"""Handshakes are younger than this while a peer is there: keys are used for 180 s at most (WireGuard paper, 6.1)."""
 Statistics = Callable[[], Awaitable[Iterable[PeerState]]]
 
 
@@ -69,7 +67,7 @@ class Overview:
                 address=str(addresses.address_of(self._network, row.host_number)) if has_address else None,
                 blocked_us=row.blocked_us,
                 blocked_reason=row.blocked_reason,
-                is_connected=heard_s is not None and now_s - heard_s < CONNECTED_S,
+                is_connected=state.is_connected(now_s),
                 last_handshake_us=None if heard_s is None else heard_s * 1_000_000,
                 received_bytes=state.received_bytes,
                 sent_bytes=state.sent_bytes,

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Protocol
 
-import ifaddr
 import structlog
 
 from pixlsrve.config import WireguardConfig
@@ -24,6 +23,7 @@ from pixlsrve.store import state as rows
 from pixlsrve.store.database import Database
 from pixlsrve.wg.endpoint import Endpoint, lan_address, parse_endpoint
 from pixlsrve.wg.interface import PeerState
+from pixlsrve.wg.lan import on_link_networks
 from pixlsrve.wg.peers import Peers
 from pixlsrve.wg.router.gateway import global_ipv6
 from pixlsrve.wg.router.mapping import MappingState, PortMapping, make_wish
@@ -187,7 +187,7 @@ class Reachability:
         heard = {state.public_key: state for state in states if state.endpoint and state.last_handshake_s}
         if not heard:
             return
-        networks, outer = _own_networks(), self._outer()
+        networks, outer = on_link_networks(), self._outer()
         newest_us, where = self._seen if self._seen[1] == endpoint else (0, endpoint)
         found_us = newest_us
         for row in await self._peers.all_rows():
@@ -240,16 +240,6 @@ def is_outside(endpoint: str, networks: Iterable[ipaddress.IPv4Network | ipaddre
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
     return address.is_global and str(address) != outer and not any(address in network for network in networks)
-
-
-def _own_networks() -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
-    """The networks that our interfaces are on."""
-    found = []
-    for adapter in ifaddr.get_adapters():
-        for ip in adapter.ips:
-            host = ip.ip[0] if isinstance(ip.ip, tuple) else ip.ip
-            found.append(ipaddress.ip_network(f"{host}/{ip.network_prefix}", strict=False))
-    return found
 
 
 async def _lookup(setting: Endpoint) -> list[str]:

@@ -35,8 +35,6 @@ SETTLE_S = 0.2
 """Changes of the host's rules come in groups: how long to wait for the rest of one."""
 FRESH_S = 1.0
 """How long statistics are good for."""
-CONNECTED_S = 180
-"""DESIGN section 6: a peer is connected while its last handshake is younger than 3 minutes."""
 SWITCHED_OFF = "The tunnel is switched off (wireguard.enabled = false, or --no-vpn)."
 
 
@@ -135,8 +133,7 @@ class Tunnel:
     def last_connected(self) -> int:
         """The same as it was when the interface was looked at last: within a minute."""
         now_s = time.time()
-        heard = (state.last_handshake_s for state in self._states)
-        return sum(at_s is not None and now_s - at_s < CONNECTED_S for at_s in heard)
+        return sum(state.is_connected(now_s) for state in self._states)
 
     async def refresh(self) -> None:
         """Have the interface follow the database; returns when it does. Calls that wait together share one look."""

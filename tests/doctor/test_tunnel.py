@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 
 from pixlsrve.config import WireguardConfig
-from pixlsrve.doctor.tunnel import check_tunnel
+from pixlsrve.doctor.checkups import told
 from pixlsrve.wg.checkup import faults
 
 
@@ -14,7 +14,7 @@ def test_taken_port_is_found() -> None:
     with socket.socket(type=socket.SOCK_DGRAM) as other:
         other.bind(("", 0))
         port = other.getsockname()[1]
-        findings = {finding.check: finding for finding in check_tunnel(faults(WireguardConfig(port=port)))}
+        findings = {finding.check: finding for finding in told(faults(WireguardConfig(port=port)))}
     found = findings["tunnel_port_taken"]
     assert found.severity == "warning"
     assert str(port) in found.message
@@ -23,10 +23,10 @@ def test_taken_port_is_found() -> None:
 
 def test_interface_that_is_there_is_found() -> None:
     """An interface of the tunnel's name, though no daemon runs, is a finding; loopback is one on every system."""
-    findings = [finding.check for finding in check_tunnel(faults(WireguardConfig(interface="lo", port=0)))]
+    findings = [finding.check for finding in told(faults(WireguardConfig(interface="lo", port=0)))]
     assert "tunnel_interface_taken" in findings
 
 
 def test_switched_off_is_fine() -> None:
     """Who wants no tunnel hears nothing about it."""
-    assert not list(check_tunnel(faults(WireguardConfig(enabled=False, interface="lo"))))
+    assert not list(told(faults(WireguardConfig(enabled=False, interface="lo"))))

@@ -9,7 +9,8 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 
 from pixlsrve.http.hosts import Hosts, own_names
-from pixlsrve.http.peers import Peers, is_direct, on_link_networks
+from pixlsrve.http.peers import Peers, is_direct
+from pixlsrve.wg.lan import on_link_networks
 
 
 class _Transport:
