@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pixlsrve import __version__, config
+from pixlsrve import __version__, config, instance
 from pixlsrve.cli.options import data_dir_option, json_option, plain, print_json
 from pixlsrve.cli.progress import bar_of_bytes
 from pixlsrve.cli.status import size_text
@@ -32,7 +32,8 @@ def backup(file: Path, with_uploads: bool, config_file: Path | None, data_dir: P
     settings = config.load(flags={"data_dir": str(data_dir)} if data_dir else {}, file=config_file)
     target = file.expanduser().absolute()
     forbidden = [("data directory", settings.data_path), ("storage directory", settings.storage_path)]
-    roots = [*map(Path, settings.photos), *making.library_roots(settings.data_path)]
+    with instance.as_owner(settings.data_path):
+        roots = [*map(Path, settings.photos), *making.library_roots(settings.data_path)]
     forbidden += [("photo folder", root) for root in roots]
     making.check_target(target, forbidden)
     source = making.Source(
@@ -42,7 +43,7 @@ def backup(file: Path, with_uploads: bool, config_file: Path | None, data_dir: P
         config_file=config_file or config.default_config_file(),
     )
     with bar_of_bytes("saving", making.expected_bytes(source)) as progress:
-        made = making.make(source, target, progress)
+        made = making.make(source, target, progress, acting=lambda: instance.as_owner(source.data_dir))
     if as_json:
         print_json(
             {

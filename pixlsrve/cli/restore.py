@@ -14,7 +14,7 @@ from pixlsrve.cli.options import data_dir_option, json_option, plain, print_json
 from pixlsrve.cli.progress import bar_of_bytes
 from pixlsrve.cli.status import size_text
 from pixlsrve.config import Config
-from pixlsrve.errors import Conflict
+from pixlsrve.errors import Conflict, StorageError
 
 if TYPE_CHECKING:
     from pixlsrve.store.backup.restoring import Plan
@@ -66,11 +66,15 @@ def _restore(archive: Path, settings: Config, plan: Plan, opened: BinaryIO | Non
 
     data_dir, storage = settings.data_path, settings.storage_path
     instance.prepare_data_dir(data_dir)
-    with bar_of_bytes("restoring", plan.contents.size_bytes) as progress:
-        with instance.as_owner(data_dir), contextlib.suppress(PermissionError):
+    with bar_of_bytes("restoring", plan.contents.size_bytes) as progress, instance.as_owner(data_dir):
+        try:
             restoring.make_storage(storage, data_dir)
-        restoring.make_storage(storage, data_dir)
-        with instance.as_owner(data_dir), instance.locked(data_dir):
+        except PermissionError as error:  # root won't: where that is may be said by a file of the owner's
+            owner = data_dir.stat().st_uid
+            raise StorageError(
+                f"The storage directory {storage} can't be made; run `install -d -o {owner} -m 0750 {storage}` as root."
+            ) from error
+        with instance.locked(data_dir):
             return restoring.restore(archive, data_dir, storage, progress, opened)
 
 

@@ -1,4 +1,4 @@
-"""`sudo pixlsrve restore` where the service's user has laid traps (T38)."""
+"""`sudo pixlsrve restore` and `backup` where the service's user has laid traps (T38)."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import pytest
 
 from pixlsrve import instance
 from pixlsrve.store.backup.making import Source, make
+from pixlsrve.store.backup.reading import read_archive
 from tests.daemon import is_root
 from tests.store.backup.kit import make_host
 
@@ -47,7 +48,11 @@ def _backup(place: Path) -> Path:
 
 
 def _restore(archive: Path, data_dir: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pixlsrve", "restore", "--data-dir", str(data_dir), str(archive)]
+    return _run("restore", data_dir, archive)
+
+
+def _run(name: str, data_dir: Path, file: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pixlsrve", name, "--data-dir", str(data_dir), str(file), *more]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -90,6 +95,38 @@ def test_links_do_not_lead_root_elsewhere(place: Path) -> None:
     assert _restore(archive, _give(data_dir)).returncode != 0
     assert (roots / "passwd").read_text() == "root:x:0:0\n"
     assert list((roots / "phone").iterdir()) == []
+
+
+def test_storage_is_made_only_where_the_owner_may(place: Path) -> None:
+    """T38: a storage directory that a settings file of the service user's names is not made by root."""
+    data_dir, elsewhere = make_host(place / "data"), place / "etc" / "systemd.d"
+    archive = _backup(place)
+    (data_dir / "settings.toml").write_text(f'storage_dir = "{elsewhere}"\n')
+    done = _restore(archive, _give(data_dir))
+    assert done.returncode != 0
+    assert f"install -d -o {USER} -m 0750 {elsewhere}" in done.stderr
+    assert not elsewhere.parent.exists()
+
+
+def test_backup_reads_with_the_rights_of_the_owner(place: Path) -> None:
+    """T38: root's backup holds nothing that only root may read, and only root may read the backup."""
+    data_dir, secret = make_host(place / "data"), place / "shadow"
+    secret.write_text("rescan_interval_s = 700\n")
+    secret.chmod(0o600)
+    config = place / "pixlsrve.toml"
+    config.write_text("rescan_interval_s = 900\n")
+    config.chmod(0o600)
+    _give(data_dir)
+    whole = _run("backup", data_dir, place / "whole", "--config", str(config), "--with-uploads")
+    assert whole.returncode == 0, whole.stderr
+    facts = (place / "whole").stat()
+    assert (facts.st_uid, facts.st_mode & 0o777) == (0, 0o600)
+    assert {member.name for member in read_archive(place / "whole").members} >= {"state.db", "pixlsrve.toml"}
+    assert not list(data_dir.glob(".backup-*"))
+    (data_dir / "settings.toml").unlink()
+    (data_dir / "settings.toml").symlink_to(secret)
+    assert _run("backup", data_dir, place / "poor").returncode != 0
+    assert not (place / "poor").exists()
 
 
 def test_rights_come_back(place: Path) -> None:

@@ -10,7 +10,8 @@ import sqlite3
 import stat
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +36,8 @@ from pixlsrve.store.recovery import INDEX, STATE
 
 SCRATCH = ".backup-"
 _SCRATCH_LIFE_S = 86_400.0
+Acting = Callable[[], AbstractContextManager[object]]
+"""Within whose block the rights are those of the source's owner, where the caller's go further (THREATS T38)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,34 +87,47 @@ def library_roots(data_dir: Path) -> list[Path]:
     return []
 
 
-def make(source: Source, target: Path, progress: Progress = lambda _: None, *, now_us: int | None = None) -> Made:
-    """Write a backup to `target`, whole or not at all.
+def make(
+    source: Source,
+    target: Path,
+    progress: Progress = lambda _: None,
+    *,
+    now_us: int | None = None,
+    acting: Acting = contextlib.nullcontext,
+) -> Made:
+    """Write a backup to `target`, whole or not at all. What belongs to the source is touched only while `acting`.
 
     Raises Conflict, StorageFull, StorageError, DatabaseDamaged when the state is not sound.
     """
     if not (source.data_dir / STATE).exists():
         raise StorageError(f"There is no pixlsrve in {source.data_dir}: nothing to save.")
     created_us = time.time_ns() // 1000 if now_us is None else now_us
-    with _scratch(source.data_dir) as scratch, refusals(source.data_dir):
-        left_out: list[str] = []
-        # The index first: what the state knows of a photo's identity must never be older than what the index has.
-        databases = {INDEX: _index(source, scratch, left_out)} if source.has_index else {}
-        databases[STATE] = snapshot(source.data_dir / STATE, scratch / STATE)
-        header = Header(
-            format=FORMAT,
-            program=source.program,
-            created_us=created_us,
-            host_id=host_id(scratch / STATE),
-            schemas={name: version(path) for name, path in databases.items() if path is not None},
-            has_uploads=source.storage is not None,
-        )
+    left_out: list[str] = []
+    with _scratch(source.data_dir, acting) as scratch, refusals(source.data_dir):
+        with acting():
+            # The index first: what the state knows of a photo's identity must never be older than what the index has.
+            databases = {INDEX: _index(source, scratch, left_out)} if source.has_index else {}
+            databases[STATE] = snapshot(source.data_dir / STATE, scratch / STATE)
+            header = Header(
+                format=FORMAT,
+                program=source.program,
+                created_us=created_us,
+                host_id=host_id(scratch / STATE),
+                schemas={name: version(path) for name, path in databases.items() if path is not None},
+                has_uploads=source.storage is not None,
+            )
         with ArchiveWriter(target, header, progress) as archive:
-            for name, path in databases.items():
-                if path is not None:
-                    archive.add(name, path)
-            _add_small(archive, source)
-            if source.storage is not None:
-                _add_uploads(archive, source.storage, left_out)
+            with acting():
+                for name, path in databases.items():
+                    if path is not None:
+                        archive.add(name, path)
+                _add_small(archive, source)
+            config = source.config_file
+            if config is not None and config.is_file() and config.stat().st_size <= SMALL_BYTES:
+                archive.add(CONFIG_FILE, config)
+            with acting():
+                if source.storage is not None:
+                    _add_uploads(archive, source.storage, left_out)
     return Made(target, header, archive.members, target.stat().st_size, left_out)
 
 
@@ -185,9 +201,6 @@ def _add_small(archive: ArchiveWriter, source: Source) -> None:
             archive.add(f"{KEYS}{path.name}", path)
     if (source.data_dir / SETTINGS).is_file():
         archive.add(SETTINGS, source.data_dir / SETTINGS)
-    config = source.config_file
-    if config is not None and config.is_file() and config.stat().st_size <= SMALL_BYTES:
-        archive.add(CONFIG_FILE, config)
 
 
 def _add_uploads(archive: ArchiveWriter, storage: Path, left_out: list[str]) -> None:
@@ -213,15 +226,17 @@ def _uploads(storage: Path) -> Iterator[tuple[str, Path]]:
 
 
 @contextlib.contextmanager
-def _scratch(data_dir: Path) -> Iterator[Path]:
+def _scratch(data_dir: Path, acting: Acting) -> Iterator[Path]:
     """A private folder for copies of databases; those that a kill left behind are removed after a day."""
-    for old in data_dir.glob(f"{SCRATCH}*"):
-        with contextlib.suppress(OSError):
-            if re.fullmatch(r"\.backup-\w+", old.name) and time.time() - old.stat().st_mtime > _SCRATCH_LIFE_S:
-                shutil.rmtree(old)
-    with refusals(data_dir):
-        folder = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=data_dir))
+    with acting():
+        for old in data_dir.glob(f"{SCRATCH}*"):
+            with contextlib.suppress(OSError):
+                if re.fullmatch(r"\.backup-\w+", old.name) and time.time() - old.stat().st_mtime > _SCRATCH_LIFE_S:
+                    shutil.rmtree(old)
+        with refusals(data_dir):
+            folder = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=data_dir))
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        with acting():
+            shutil.rmtree(folder, ignore_errors=True)
