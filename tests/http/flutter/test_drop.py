@@ -37,8 +37,10 @@ class Drop:
 
     async def marker(self) -> None:
         """Drop a good file and wait for it: whatever was complete before has had its turn."""
-        (self.folder / "zz-marker.txt").write_text("marker")
+        file = self.folder / "zz-marker.txt"
+        file.write_text("marker")
         assert await self.next() == "marker"
+        await until(lambda: not file.exists())  # so that the next one is not deleted in its place
 
     def skipped(self, name: str) -> list[str]:
         """Why a file was skipped, once for each line of the log."""
