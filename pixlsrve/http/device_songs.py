@@ -12,7 +12,7 @@ from msgspec import Meta
 from pixlsrve.devices.manifest import digest, ns_of
 from pixlsrve.http import keys, routing
 from pixlsrve.http.device_access import DEVICES, media_path, own_device, visible_device
-from pixlsrve.http.routing import Access, Rate, Route
+from pixlsrve.http.routing import Access, Rate, Route, with_slash
 from pixlsrve.model import Device
 from pixlsrve.store.songs import Listed, Song
 
@@ -143,40 +143,43 @@ def _item(song: Song) -> SongItem:
     )
 
 
-def _both(method: str, path: str, **more: object) -> tuple[Route, Route]:
-    """The same route with and without the slash at its end."""
-    given = {"access": Access.MEMBER, "rate": Rate.UPLOADS, **more}
-    return (
-        Route(method=method, path=f"{path}/", **given),  # type: ignore[arg-type]  # the callers' are checked by tests
-        Route(method=method, path=path, **given),  # type: ignore[arg-type]  # as above
-    )
-
-
 ROUTES: tuple[Route, ...] = (
-    *_both(
-        "POST",
-        "/api/device/{device_id}/register",
-        handler=register,
-        summary="Where the mini-server of a device listens.",
-        body=RegisterBody,
-        answer=RegisterAnswer,
-        errors=(403,),
+    *with_slash(
+        Route(
+            method="POST",
+            path="/api/device/{device_id}/register",
+            handler=register,
+            access=Access.MEMBER,
+            rate=Rate.UPLOADS,
+            summary="Where the mini-server of a device listens.",
+            body=RegisterBody,
+            answer=RegisterAnswer,
+            errors=(403,),
+        )
     ),
-    *_both(
-        "POST",
-        "/api/device/{device_id}/songs",
-        handler=add_songs,
-        summary="Tell which songs a device has.",
-        body=SongsBody,
-        answer=SongsAnswer,
-        errors=(403,),
+    *with_slash(
+        Route(
+            method="POST",
+            path="/api/device/{device_id}/songs",
+            handler=add_songs,
+            access=Access.MEMBER,
+            rate=Rate.UPLOADS,
+            summary="Tell which songs a device has.",
+            body=SongsBody,
+            answer=SongsAnswer,
+            errors=(403,),
+        )
     ),
-    *_both(
-        "GET",
-        "/api/device/{device_id}/songs",
-        handler=list_songs,
-        summary="The songs of a device.",
-        answer=SongsAnswer,
-        errors=(403,),
+    *with_slash(
+        Route(
+            method="GET",
+            path="/api/device/{device_id}/songs",
+            handler=list_songs,
+            access=Access.MEMBER,
+            rate=Rate.UPLOADS,
+            summary="The songs of a device.",
+            answer=SongsAnswer,
+            errors=(403,),
+        )
     ),
 )

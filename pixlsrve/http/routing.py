@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -77,6 +77,11 @@ class Route:
     """Says whether the host itself has asked for a request, which is then not counted (DESIGN section 4)."""
     errors: tuple[int, ...] = ()
     """Statuses that it answers beside those which its access, limit and inputs imply."""
+
+
+def with_slash(route: Route) -> tuple[Route, Route]:
+    """The same route with and without a slash at its end: clients of the specification send either."""
+    return replace(route, path=f"{route.path}/"), route
 
 
 def query(request: web.Request, type_: type[StructT]) -> StructT:

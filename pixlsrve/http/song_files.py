@@ -15,7 +15,7 @@ from pixlsrve.http import content, identity, keys, library
 from pixlsrve.http.device_access import DEVICES, UNKNOWN, file_name, is_own, mime_of, song_of, visible_device
 from pixlsrve.http.disposition import content_disposition
 from pixlsrve.http.openfile import FileVersion
-from pixlsrve.http.routing import Access, Rate, Route
+from pixlsrve.http.routing import Access, Rate, Route, with_slash
 from pixlsrve.media.assets import may_see
 from pixlsrve.model import Device
 from pixlsrve.store.assets import Original
@@ -142,20 +142,16 @@ ROUTES: tuple[Route, ...] = (
         content_type="*/*",
         errors=(404, 412, 416, 503),
     ),
-    *(
+    *with_slash(
         Route(
             method="GET",
-            path=path,
+            path="/api/device/{device_id}/songs/{song_id}/stream",
             handler=stream,
             access=Access.MEMBER,
             rate=Rate.PHOTOS,
             summary="A song of a device, fetched from it where it is not here yet.",
             content_type="*/*",
             errors=(403, 404, 412, 416, 503),
-        )
-        for path in (
-            "/api/device/{device_id}/songs/{song_id}/stream/",
-            "/api/device/{device_id}/songs/{song_id}/stream",
         )
     ),
 )

@@ -14,7 +14,7 @@ from pixlsrve.errors import InvalidInput, NotAuthenticated, NotPermitted
 from pixlsrve.http import keys, routing
 from pixlsrve.http.device_access import DEVICES, file_name, known_device, media_path, own_device, song_of
 from pixlsrve.http.inputs import UnsupportedBody
-from pixlsrve.http.routing import Access, Rate, Route
+from pixlsrve.http.routing import Access, Rate, Route, with_slash
 from pixlsrve.http.uploads.bodies import DAMAGED_FORM, form_reader
 from pixlsrve.media.uploads.service import Receiving
 from pixlsrve.media.uploads.stored import Stored
@@ -238,8 +238,6 @@ def _route(path: str, handler: routing.Handler) -> Route:
 
 
 ROUTES: tuple[Route, ...] = (
-    _route("/api/device/{device_id}/songs/{song_id}/upload/", upload_song),
-    _route("/api/device/{device_id}/songs/{song_id}/upload", upload_song),
-    _route("/api/upload/", upload),
-    _route("/api/upload", upload),
+    *with_slash(_route("/api/device/{device_id}/songs/{song_id}/upload", upload_song)),
+    *with_slash(_route("/api/upload", upload)),
 )
