@@ -57,20 +57,22 @@ def as_owner(folder: Path) -> Iterator[None]:
     """Have root do what is in the block with no more rights than the owner of `folder`, groups included (THREATS T38).
 
     Its owner may have been taken over, and where he can write, links and files lead root wherever he likes. For others
-    than root, and for a folder that is root's or not there, nothing changes.
+    than root, and for a folder that is root's or not there, nothing changes. Rights are the whole process's: for
+    commands, never where other threads are at work.
     """
     owner = folder.stat() if os.geteuid() == 0 and folder.exists() else None
     if owner is None or owner.st_uid == 0:
         yield
         return
     codecs.lookup("ascii")  # found now: the owner may not be able to read where Python is
-    group, groups = os.getegid(), os.getgroups()
+    most = os.sysconf("SC_NGROUPS_MAX")  # macOS tells of more than it takes
+    group, groups = os.getegid(), os.getgroups()[:most]
     try:
         its_groups = os.getgrouplist(pwd.getpwuid(owner.st_uid).pw_name, owner.st_gid)
     except KeyError:
         its_groups = [owner.st_gid]
     try:
-        os.setgroups(its_groups)
+        os.setgroups(its_groups[:most])
         os.setegid(owner.st_gid)
         os.seteuid(owner.st_uid)
         yield
