@@ -248,8 +248,10 @@ class DropDirectory:
         log.warning("a file in the drop directory is skipped", name=name[:100], reason=reason)
 
     def _delete(self, handle: int, name: str) -> None:
-        """Delete what was sent; what can't be deleted is not sent again."""
+        """Delete what was sent; what can't be deleted is not sent again, and what has taken its place has its turn."""
         try:
+            if _likeness(os.stat(name, dir_fd=handle, follow_symlinks=False)) != self._seen[name][0]:
+                return
             os.unlink(name, dir_fd=handle)
         except FileNotFoundError:
             pass

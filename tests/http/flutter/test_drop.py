@@ -227,3 +227,12 @@ async def test_folder_that_is_replaced_is_watched_anew(drop: Drop) -> None:
     drop.folder.rmdir()
     await until(drop.folder.is_dir)
     await drop.marker()
+
+
+async def test_what_takes_a_sent_files_place_is_sent_too(drop: Drop) -> None:
+    """A file that is put in the place of one that is just being sent is not deleted with it."""
+    for number in range(20):
+        new = drop.folder / f"new-{number}"
+        new.write_text(str(number))
+        new.replace(drop.folder / "same.txt")
+        assert await drop.next() == str(number)
