@@ -146,6 +146,10 @@ class UploadsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reserve_mb: Annotated[int, Meta(ge=-1)] = -1
     """Free space that uploads leave, MiB; -1 for 1 GiB or 5 % of the disk, the smaller."""
 
+    def reserve_bytes(self, disk_bytes: int) -> int:
+        """The free space that uploads leave on a disk of this size."""
+        return min(1 << 30, disk_bytes // 20) if self.reserve_mb < 0 else self.reserve_mb << 20
+
 
 class BackupConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[backup]: the backups that the daemon makes by itself, one a day."""

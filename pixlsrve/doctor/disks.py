@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from pixlsrve.doctor.folders import RESERVE_BYTES, RESERVE_SHARE
+from pixlsrve.config import UploadsConfig
 
 Use = Literal["photos", "uploads", "state"]
 
@@ -27,7 +27,7 @@ class Disk(msgspec.Struct, frozen=True, kw_only=True):
     """Less is left than uploads leave free, of what the daemon writes to."""
 
 
-def find_disks(folders: Iterable[tuple[Use, Path]]) -> list[Disk]:
+def find_disks(folders: Iterable[tuple[Use, Path]], uploads: UploadsConfig) -> list[Disk]:
     """The disks of these folders, each once; a folder that is not there has none. Blocks."""
     found: dict[int, Disk] = {}
     for use, path in folders:
@@ -42,7 +42,7 @@ def find_disks(folders: Iterable[tuple[Use, Path]]) -> list[Disk]:
             holds=holds if use in holds else [*holds, use],
             total_bytes=usage.total,
             free_bytes=usage.free,
-            is_low=(use != "photos" and usage.free < min(RESERVE_BYTES, usage.total * RESERVE_SHARE))
+            is_low=(use != "photos" and usage.free < uploads.reserve_bytes(usage.total))
             or (known is not None and known.is_low),
         )
     return list(found.values())

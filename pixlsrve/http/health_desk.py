@@ -85,7 +85,7 @@ class HealthDesk:
         online = [root for root in self._roots if root.state is not RootState.OFFLINE]
         wanted: list[tuple[Use, Path]] = [("uploads" if root.is_uploads else "photos", root.path) for root in online]
         wanted.append(("state", self._config.data_path))
-        return await asyncio.to_thread(find_disks, wanted)
+        return await asyncio.to_thread(find_disks, wanted, self._config.uploads)
 
     async def growth(self) -> Growth:
         """What uploads have added lately."""

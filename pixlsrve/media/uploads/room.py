@@ -15,9 +15,6 @@ from pixlsrve.store import uploads as rows
 from pixlsrve.store.database import Database
 
 MIB = 1024 * 1024
-LARGEST_RESERVE_BYTES = 1024 * MIB
-RESERVED_SHARE = 20
-"""One part in so many of the disk: 5 %."""
 STEP_BYTES = 16 * MIB
 """An upload whose size nobody said claims its room in such steps."""
 
@@ -52,15 +49,9 @@ class Room:
                 )
         with translated():
             disk = await asyncio.get_running_loop().run_in_executor(self._executor, os.statvfs, self._storage)
-        free = disk.f_bavail * disk.f_frsize - self._reserve_bytes(disk.f_blocks * disk.f_frsize)
+        free = disk.f_bavail * disk.f_frsize - self._config.reserve_bytes(disk.f_blocks * disk.f_frsize)
         if self._ahead_bytes + more_bytes > free:
             raise StorageFull("The disk for uploads has no room left for this; free some space.")
-
-    def _reserve_bytes(self, disk_bytes: int) -> int:
-        """The free space that uploads leave."""
-        if self._config.reserve_mb >= 0:
-            return self._config.reserve_mb * MIB
-        return min(LARGEST_RESERVE_BYTES, disk_bytes // RESERVED_SHARE)
 
     def change(self, owner: str, claimed_bytes: int, ahead_bytes: int) -> None:
         """An upload claims more or less, and more or less of that is not on the disk yet."""
