@@ -16,7 +16,18 @@ from tests.web.household import ARABIC, SMALL, Guest, receive
 
 pytestmark = needs_gallery
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
-PAGES = ("/", "/albums", "/search", "/search?q=img", "/map", "/more", "/nowhere")
+PAGES = (
+    "/",
+    "/albums",
+    "/search",
+    "/search?q=img",
+    "/map",
+    "/more",
+    "/more/nowhere",
+    "/more/upload",
+    "/more/devices",
+    "/more/duplicates",
+)
 
 
 def _violations(page: Page) -> list[str]:
@@ -36,7 +47,7 @@ def test_axe_finds_no_violation(chromium: Browser, home: Daemon, scheme: str, si
         for path in (*PAGES, f"/albums/{album}"):
             page = visitor.go(path)
             expect(page.get_by_role("main")).to_be_visible()
-            expect(page.locator(".loading")).to_have_count(0)
+            expect(page.locator(".loading, .tile-empty")).to_have_count(0)
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
             if broken := _violations(page):
                 found[path] = broken

@@ -46,7 +46,10 @@ async function ask<T>(method: string, path: string, body?: unknown, signal?: Abo
     .finally(() => clearTimeout(patience));
   if (response.ok) session.good();
   if (response.status === 204) return undefined as T;
-  const answer: unknown = await response.json().catch(() => null);
+  const answer: unknown = await response.json().catch(() => {
+    if (response.ok) throw new ApiError(0, "UNREACHABLE", ""); // broken off in the middle
+    return null;
+  });
   if (response.ok) return answer as T;
   throw toError(response.status, answer);
 }
