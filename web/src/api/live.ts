@@ -17,6 +17,7 @@ let socket: WebSocket | null = null;
 let last = 0;
 let pause = FIRST_PAUSE_MS;
 let isWanted = false;
+let wasOpen = false;
 let timer: ReturnType<typeof setTimeout> | undefined;
 
 /** Have `listener` called with every event; the answer ends that. */
@@ -42,6 +43,10 @@ export function disconnect(): void {
   document.removeEventListener("visibilitychange", hurry);
 }
 
+function tell(happening: Happening): void {
+  for (const listener of listeners) listener(happening);
+}
+
 function hurry(): void {
   if (socket !== null || document.visibilityState !== "visible") return;
   clearTimeout(timer);
@@ -56,12 +61,15 @@ function open(): void {
   socket = ours;
   ours.onopen = () => {
     liveState.value = "open";
+    // Nothing had come before the loss, so that the host can't know what was missed.
+    if (wasOpen && last === 0) tell({ seq: 0, type: "resync", at: "", data: {} });
+    wasOpen = true;
     pause = FIRST_PAUSE_MS;
   };
   ours.onmessage = (message) => {
     const happening = JSON.parse(String(message.data)) as Happening;
     last = Math.max(last, happening.seq);
-    for (const listener of listeners) listener(happening);
+    tell(happening);
   };
   ours.onclose = () => {
     socket = null;

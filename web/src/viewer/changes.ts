@@ -31,7 +31,10 @@ export class Changes {
       if (type === "photo.changed" && (photoNow()?.id === id || this.fresh.has(id))) void this.read(id).then(() => redraw(id));
     });
     const leave = effect(() => {
-      if (sessionState.value !== "in") viewer.destroy();
+      if (sessionState.value === "in") return;
+      viewer.element?.remove(); // at once: while it is opening, PhotoSwipe does not close
+      viewer.destroy();
+      viewer.on("openingAnimationEnd", () => viewer.destroy());
     });
     viewer.on("destroy", () => {
       stop();
