@@ -30,11 +30,12 @@ def test_map_obeys_the_keyboard(visitor: Guest) -> None:
     """Plus, minus and the arrow keys move the map; the outlines come from the host."""
     with visitor.page.expect_response(re.compile(r"/gallery/assets/countries-")):
         page = visitor.go("/map")
-    marker = page.locator(".map-markers li").first
+    expect(page.locator(".map-markers li")).to_have_count(2)
+    markers = "[...document.querySelectorAll('.map-markers li')].map(marker => marker.getAttribute('style')).join()"
     for key in ("ArrowUp", "ArrowRight", "+", "-"):
-        before = marker.get_attribute("style") or ""
+        before = page.evaluate(markers)
         page.get_by_role("group", name="Map of where").press(key)
-        expect(marker).not_to_have_attribute("style", before)
+        page.wait_for_function(f"before => {markers} !== before", arg=before)
 
 
 def test_places_are_also_a_list(visitor: Guest) -> None:
