@@ -8,7 +8,9 @@ the same, and nobody could read what is enforced (docs/decisions/0008-tunnel-iso
 from __future__ import annotations
 
 import asyncio
+import functools
 import re
+import subprocess
 import sys
 from collections.abc import Iterable
 from ipaddress import IPv4Interface, IPv4Network
@@ -197,23 +199,23 @@ async def _run(program: str, arguments: list[str], text: str) -> tuple[int, str]
 
     Raises TunnelUnavailable when it can't be started, or takes too long.
     """
+    # In a thread: uvloop's streams raise RuntimeError for a program that ends before it was written to.
+    call = functools.partial(
+        subprocess.run,
+        [program, *arguments],
+        input=text,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={"PATH": PATH, "LC_ALL": "C"},
+        encoding="utf-8",
+        errors="replace",
+        timeout=_LIMIT_S,
+        check=False,
+    )
     try:
-        process = await asyncio.create_subprocess_exec(
-            program,
-            *arguments,
-            env={"PATH": PATH, "LC_ALL": "C"},
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
+        done = await asyncio.to_thread(call)
     except OSError as error:
         raise TunnelUnavailable(f"{program} can't be started: {error.strerror}.", reason="no_isolation") from error
-    try:
-        async with asyncio.timeout(_LIMIT_S):
-            out, _ = await process.communicate(text.encode())
-    except TimeoutError as error:
+    except subprocess.TimeoutExpired as error:
         raise TunnelUnavailable(f"{program} does not end.", reason="no_isolation") from error
-    finally:
-        if process.returncode is None:
-            process.kill()
-    return process.returncode or 0, out.decode(errors="replace").strip()
+    return done.returncode, done.stdout.strip()

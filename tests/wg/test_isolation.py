@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
+from pixlsrve.wg import isolation
+from pixlsrve.wg.interface import TunnelUnavailable
 from pixlsrve.wg.isolation import Rules, ruleset, table_name
 from tests.mdns.lan import Lines
 from tests.wg.net import Home, HomeDaemon, Phone, home_in, inside, require, until
@@ -128,3 +132,12 @@ def test_rules_are_taken_for_every_name(home: Home) -> None:
         assert listing.count("\n\t\t") == ruleset(rules).count("\n\t\t"), "one line a rule"
         tables.add(table_name(name))
     assert len(tables) == 4
+
+
+def test_nft_that_ends_unread_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """T35: where nft ends before it has read the rules, the tunnel says that they can't be set; no service fails."""
+    monkeypatch.setattr(isolation, "find", lambda _: shutil.which("false"))
+    rules = Rules(interface="px0", address=ipaddress.IPv4Interface("10.100.0.1/24"), lan=(), opened=())
+    for _ in range(20):
+        with pytest.raises(TunnelUnavailable, match="can't be set"):
+            uvloop.run(isolation.NfTables().enforce(rules))

@@ -2,6 +2,7 @@
 import { ask, element, showHost } from "/static/common.js";
 import { elsewhere } from "/static/ways.js";
 
+const AGAIN_MS = 5000;
 const KINDS = { lan: "at home", tunnel: "in the tunnel", name: "by name" };
 
 /** What to show first: the kind of device that this seems to be. */
@@ -12,9 +13,10 @@ function sort() {
   element("ready").querySelector("p").after(first);
 }
 
-/** This device as the host lists it. */
+/** This device as the host lists it just now. */
 async function showDevice() {
-  const { ok, answer } = await ask("/api/v1/devices");
+  const { ok, status, answer } = await ask("/api/v1/devices");
+  if (status === 0) return;
   const tunnel = ok ? answer.devices.find((device) => device.is_current)?.tunnel : null;
   if (!tunnel) {
     element("outside").hidden = false;
@@ -29,8 +31,10 @@ async function showDevice() {
   }
   sort();
   element("ready").hidden = false;
-  if (tunnel.is_outdated) element("state").textContent = "The way home has changed: give the app its configuration anew.";
-  else if (tunnel.is_connected) element("state").textContent = "The tunnel of this device is connected.";
+  let state = "";
+  if (tunnel.is_outdated) state = "The way home has changed: give the app its configuration anew.";
+  else if (tunnel.is_connected) state = "The tunnel of this device is connected.";
+  element("state").textContent = state;
 }
 
 function showWays(host) {
@@ -52,4 +56,5 @@ const host = await showHost();
 if (host) {
   showWays(host);
   await showDevice();
+  setInterval(() => document.hidden || showDevice(), AGAIN_MS);
 }
