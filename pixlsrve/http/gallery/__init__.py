@@ -5,8 +5,8 @@ The files hold no data and are the same for everybody; what the page shows, it a
 
 from __future__ import annotations
 
-import gzip
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import resources
 from importlib.resources.abc import Traversable
 
@@ -17,7 +17,7 @@ from pixlsrve.http.library import YEAR
 from pixlsrve.http.pages import HOME, origins
 from pixlsrve.http.routing import Access, Rate, Route
 
-BUILT = "built"
+BUILT, PACKED = "built", ".gz"
 _RULES = (
     "default-src 'none'",
     "script-src 'self'",
@@ -46,25 +46,24 @@ _TYPES = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass
 class File:
-    """One built file, and its gzip form."""
+    """One built file; most have a gzip form beside them, which `web/build.py` makes."""
 
-    type: str
-    body: bytes
-    packed: bytes
+    source: Traversable
+    packed: bytes | None
 
-    @classmethod
-    def read(cls, source: Traversable) -> File:
-        """The file, read and packed once."""
-        body = source.read_bytes()
-        suffix = source.name[source.name.rfind(".") :]
-        return cls(_TYPES.get(suffix, "application/octet-stream"), body, gzip.compress(body, 9, mtime=0))
+    @cached_property
+    def body(self) -> bytes:
+        """The file as it is, read when the first client wants it so."""
+        return self.source.read_bytes()
 
     def answer(self, request: web.Request, headers: dict[str, str]) -> web.Response:
         """The file as this client takes it."""
-        headers = {hdrs.CONTENT_TYPE: self.type, hdrs.VARY: hdrs.ACCEPT_ENCODING, **headers}
-        if "gzip" not in request.headers.get(hdrs.ACCEPT_ENCODING, "") or len(self.packed) >= len(self.body):
+        suffix = self.source.name[self.source.name.rfind(".") :]
+        media_type = _TYPES.get(suffix, "application/octet-stream")
+        headers = {hdrs.CONTENT_TYPE: media_type, hdrs.VARY: hdrs.ACCEPT_ENCODING, **headers}
+        if self.packed is None or "gzip" not in request.headers.get(hdrs.ACCEPT_ENCODING, ""):
             return web.Response(body=self.body, headers=headers)
         return web.Response(body=self.packed, headers={**headers, hdrs.CONTENT_ENCODING: "gzip"})
 
@@ -77,11 +76,13 @@ def _read_all() -> dict[str, File]:
 
 def _below(folder: Traversable, prefix: str) -> list[tuple[str, File]]:
     found: list[tuple[str, File]] = []
-    for entry in folder.iterdir():
+    entries = {entry.name: entry for entry in folder.iterdir()}
+    for name, entry in entries.items():
         if entry.is_dir():
-            found += _below(entry, f"{prefix}{entry.name}/")
-        else:
-            found.append((f"{prefix}{entry.name}", File.read(entry)))
+            found += _below(entry, f"{prefix}{name}/")
+        elif not name.endswith(PACKED):
+            packed = entries.get(f"{name}{PACKED}")
+            found.append((f"{prefix}{name}", File(entry, None if packed is None else packed.read_bytes())))
     return found
 
 
