@@ -1,12 +1,10 @@
 // What is in the library more than once, byte for byte, with where each copy is.
 import type { Pagination, Photo } from "../api/types";
 import { describe, thumbnail } from "../grid/Tile";
-import { count, sizeText, texts } from "../i18n";
+import { count, sizeText } from "../i18n";
 import { words } from "../i18n/manage";
-import { Failure, Message } from "../ui/Message";
+import { Listing } from "../ui/Listing";
 import { useMore } from "../ui/more";
-import { useTitle } from "../ui/title";
-import "../styles/manage.css";
 
 interface Group {
   sha256: string;
@@ -20,25 +18,10 @@ const LIMIT = 50;
 export default function Duplicates() {
   const say = words.value.duplicates;
   const found = useMore<Group, { duplicates: Group[]; pagination: Pagination }>("/api/v1/duplicates", LIMIT, (page) => page.duplicates);
-  useTitle(say.title);
-  if (found.error) return <Failure error={found.error} onRetry={found.again} />;
-  if (!found.items) return <p class="loading">{texts.value.loading}</p>;
-  if (found.items.length === 0) return <Message title={say.none} hint={say.noneHint} />;
   return (
-    <div class="page manage">
-      <h1>{say.title}</h1>
-      <p class="soft">
-        {count(found.total, say.groups)}. {say.hint}
-      </p>
-      {found.items.map((group) => (
-        <GroupPart key={group.sha256} group={group} />
-      ))}
-      {found.hasMore && (
-        <button type="button" onClick={found.more}>
-          {say.more}
-        </button>
-      )}
-    </div>
+    <Listing found={found} say={say} counted={say.groups}>
+      {(groups) => groups.map((group) => <GroupPart key={group.sha256} group={group} />)}
+    </Listing>
   );
 }
 
