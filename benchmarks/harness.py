@@ -258,6 +258,7 @@ def serving(
     if cpu is not None:
         command = ["taskset", "-c", str(cpu), *command]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PIXLSRVE_")}
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed daemon has its bytecode
     environment = {**kept, "HOME": str(data_dir), **{f"PIXLSRVE_{name}": value for name, value in settings.items()}}
     with (data_dir / "log").open("a") as log:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
