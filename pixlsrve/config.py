@@ -17,6 +17,7 @@ from pixlsrve.errors import ConfigError
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Rate = Annotated[str, Meta(pattern=r"^(off|[1-9][0-9]{0,8}/(second|minute|hour|day))$")]
+MOST_MB = 1 << 30
 SERVICE_DATA_DIR = Path("/var/lib/pixlsrve")
 SERVICE_CONFIG = Path("/etc/pixlsrve/pixlsrve.toml")
 SETTINGS_FILE = "settings.toml"
@@ -141,9 +142,9 @@ class IndexConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class UploadsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[uploads]: room for what phones send."""
 
-    quota_mb: Annotated[int, Meta(ge=0)] = 0
+    quota_mb: Annotated[int, Meta(ge=0, le=MOST_MB)] = 0
     """Most one device or account may store, MiB; 0 for no limit."""
-    reserve_mb: Annotated[int, Meta(ge=-1)] = -1
+    reserve_mb: Annotated[int, Meta(ge=-1, le=MOST_MB)] = -1
     """Free space that uploads leave, MiB; -1 for 1 GiB or 5 % of the disk, the smaller."""
 
     def reserve_bytes(self, disk_bytes: int) -> int:
@@ -250,6 +251,17 @@ def find_data_dir(given: Path | None = None, *, env: Mapping[str, str] = os.envi
     return Path(named or default_data_dir(env)).expanduser().absolute()
 
 
+class Layers(msgspec.Struct, frozen=True, kw_only=True):
+    """What each source says, nested like the TOML file, the weakest first; nothing of it is validated."""
+
+    file: dict[str, Any]
+    page: dict[str, Any]
+    """The data directory's settings.toml, which the gallery writes."""
+    environment: dict[str, Any]
+    options: Mapping[str, Any]
+    data_dir: Path
+
+
 def load(
     *, flags: Mapping[str, Any] | None = None, file: Path | None = None, env: Mapping[str, str] = os.environ
 ) -> Config:
@@ -257,6 +269,13 @@ def load(
 
     Raises ConfigError naming the key, the value and what is allowed.
     """
+    return settle(read_layers(flags=flags, file=file, env=env))
+
+
+def read_layers(
+    *, flags: Mapping[str, Any] | None = None, file: Path | None = None, env: Mapping[str, str] = os.environ
+) -> Layers:
+    """What each source says. Raises ConfigError for a file or a variable that can't be read."""
     flags = flags or {}
     source = file or default_config_file()
     from_file = _read_toml(source) if source is not None else {}
@@ -264,9 +283,14 @@ def load(
     data_dir = Path(_first("data_dir", flags, from_env, from_file) or default_data_dir(env)).expanduser().absolute()
     settings = data_dir / SETTINGS_FILE
     from_settings = _read_toml(settings) if settings.is_file() else {}
-    merged = _merge(_merge(_merge(from_file, from_settings), from_env), flags)
-    merged["data_dir"] = str(data_dir)
-    merged["storage_dir"] = str(Path(merged.get("storage_dir") or data_dir / "storage").expanduser().absolute())
+    return Layers(file=from_file, page=from_settings, environment=from_env, options=flags, data_dir=data_dir)
+
+
+def settle(layers: Layers) -> Config:
+    """The settings that the layers make together. Raises ConfigError like `load`."""
+    merged = _merge(_merge(_merge(layers.file, layers.page), layers.environment), layers.options)
+    merged["data_dir"] = str(layers.data_dir)
+    merged["storage_dir"] = str(Path(merged.get("storage_dir") or layers.data_dir / "storage").expanduser().absolute())
     config = _convert(merged)
     photos = list(dict.fromkeys(str(Path(root).expanduser().absolute()) for root in config.photos))
     http = msgspec.structs.replace(config.http, tls_port=0) if config.http.port == 0 else config.http
