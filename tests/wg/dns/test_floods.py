@@ -158,7 +158,11 @@ async def test_a_closed_side_still_gets_its_answers() -> None:
         writer.close()
 
 
-@pytest.mark.parametrize("content", [b"\xff\xff" + bytes(100), framed(b"short"), framed(QUESTION)[:9]])
+@pytest.mark.parametrize(
+    "content",
+    [b"\xff\xff" + bytes(100), framed(b"short"), framed(QUESTION)[:9]],
+    ids=["longer than it is", "no message", "cut off"],
+)
 async def test_a_broken_connection_is_closed(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """A message too long, malformed, or never finished ends its connection."""
     monkeypatch.setattr(listeners, "IDLE_S", 0.3)
