@@ -22,7 +22,7 @@ LAYERS = (
     {"controls"},
     {"http"},
     {"index", "devices"},
-    {"auth", "media", "wg", "mdns", "tls", "doctor", "installation"},
+    {"auth", "media", "wg", "mdns", "tls", "doctor", "installation", "settings"},
     {"store"},
     {"events", "services", "config", "instance", "logs", "outbound", "version", "heartbeat", "back_off"},
     {"notify"},
