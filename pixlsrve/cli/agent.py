@@ -31,6 +31,7 @@ def agent(server: str, root: Path, port: int, data_dir: Path | None, code: str |
       pixlsrve agent --server http://192.168.1.2:8080 --root ~/Music --pair ABCD2345
     """
     from pixlsrve.devices.agent.run import Options, run_agent
+    from pixlsrve.http.mini_server import listen
     from pixlsrve.index.metadata import EXTENSIONS
 
     options = Options(
@@ -42,7 +43,7 @@ def agent(server: str, root: Path, port: int, data_dir: Path | None, code: str |
         ask_code=_ask_code,
         extensions=frozenset(EXTENSIONS),
     )
-    return run_agent(options)
+    return run_agent(options, listen)
 
 
 def _default_dir() -> Path:

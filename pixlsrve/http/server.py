@@ -31,6 +31,9 @@ TLS_CLOSE_S = 5.0
 """For a client's goodbye when an encrypted connection ends."""
 _FREE_PORT_TRIES = 20
 
+Malformed = Callable[[failures.Failure], web.Response]
+"""Makes the answer to what is no HTTP request."""
+
 
 class Protocol(RequestHandler):
     """The framework's connection under the guard's eyes.
@@ -145,8 +148,9 @@ class Protocol(RequestHandler):
             failure = failures.internal("")
         else:
             failure = failures.from_status(status, "The request is not valid HTTP.")
-        response = failures.respond_malformed(failure)
-        response.headers.update(cast(_Server, self._manager).count_malformed(request.remote or ""))
+        server = cast(_Server, self._manager)
+        response = server.malformed(failure)
+        response.headers.update(server.count_malformed(request.remote or ""))
         response.force_close()
         return response
 
@@ -261,8 +265,10 @@ class _Server(web.Server):
         super().__init__(made.request_handler, request_factory=made.request_factory, **options)
         self.guard = guard
         self.count_malformed: Callable[[str], Mapping[str, str]] = lambda _: {}
+        self.malformed: Malformed = failures.respond_malformed
         self._express = express
-        self._options = options
+        # Which the server keeps itself; connections don't know it.
+        self._options = {name: value for name, value in options.items() if name != "handler_cancellation"}
 
     def __call__(self) -> RequestHandler:
         return self.connection()
@@ -275,14 +281,16 @@ class _Server(web.Server):
 class _Runner(web.AppRunner):
     """The framework's runner with our connections; it has no other place to say which."""
 
-    def __init__(self, app: web.Application, guard: Guard, **options: Any) -> None:
+    def __init__(self, app: web.Application, guard: Guard, malformed: Malformed, **options: Any) -> None:
         super().__init__(app, **options)
         self._guard = guard
+        self._malformed = malformed
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
         server = _Server(made, self._guard, self.app.get(keys.EXPRESS), loop=asyncio.get_running_loop(), **self._kwargs)
         server.count_malformed = self.app.get(keys.COUNT_MALFORMED, server.count_malformed)
+        server.malformed = self._malformed
         return server
 
 
@@ -291,6 +299,7 @@ class HttpServer:
 
     `host` is an address or a name, empty for all addresses, IPv4 and IPv6; `port` 0 picks a free one, the same for
     both families. Connections of `trusted_proxies` are not capped by address. `setting` is where the port comes from.
+    `malformed` words the answer to what is no HTTP request. `is_cancelling` ends a handler whose client has gone.
     """
 
     def __init__(
@@ -303,8 +312,12 @@ class HttpServer:
         limits: Limits | None = None,
         trusted_proxies: Sequence[Network] = (),
         setting: str = "http.port",
+        malformed: Malformed = failures.respond_malformed,
+        is_cancelling: bool = False,
     ) -> None:
         self._app = app
+        self._malformed = malformed
+        self._is_cancelling = is_cancelling
         self._setting = setting
         self._host = host
         self._port = port
@@ -331,7 +344,9 @@ class HttpServer:
         self._runner = _Runner(
             self._app,
             self._guard,
+            self._malformed,
             access_log=None,
+            handler_cancellation=self._is_cancelling,
             auto_decompress=False,
             keepalive_timeout=self._limits.idle_s,
             lingering_time=self._limits.lingering_s,

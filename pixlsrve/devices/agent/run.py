@@ -8,8 +8,10 @@ import os
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 from aiohttp import web
@@ -36,7 +38,6 @@ LOOK_S = 5.0
 WALK_S = 3_600.0
 """How often the folder is walked without a change having been seen."""
 RETRY_S = 10.0
-DRAIN_S = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,24 +53,36 @@ class Options:
     extensions: frozenset[str]
 
 
-def run_agent(options: Options) -> int:
+class Listening(Protocol):
+    """A listener that takes connections."""
+
+    @property
+    def bound_port(self) -> int:
+        """Where."""
+
+
+Listen = Callable[[web.Application, int], AbstractAsyncContextManager[Listening]]
+"""Listens on a port of all addresses while entered, 0 for any; bounds connections and their time (THREATS T29)."""
+
+
+def run_agent(options: Options, listen: Listen) -> int:
     """Serve until SIGTERM or SIGINT; 0. Raises StartError, InvalidInput, NotWelcome, HostRefused, HostUnreachable."""
     os.umask(instance.UMASK)
     instance.forbid_core_dumps()
     logs.configure()
     instance.prepare_data_dir(options.data_dir)
     with instance.locked(options.data_dir):
-        asyncio.run(_run(options))
+        asyncio.run(_run(options, listen))
     return 0
 
 
-async def _run(options: Options) -> None:
+async def _run(options: Options, listen: Listen) -> None:
     folder = Folder(options.root, options.data_dir, options.extensions)
     await asyncio.to_thread(folder.check)
     pairing = await _paired(options)
     await asyncio.to_thread(folder.load)
     async with Host(options.data_dir, pairing) as host:
-        await Agent(options, folder, host).run()
+        await Agent(options, folder, host, listen).run()
 
 
 async def _paired(options: Options) -> Pairing:
@@ -94,10 +107,11 @@ async def _paired(options: Options) -> Pairing:
 class Agent:
     """The running agent."""
 
-    def __init__(self, options: Options, folder: Folder, host: Host) -> None:
+    def __init__(self, options: Options, folder: Folder, host: Host, listen: Listen) -> None:
         self._options = options
         self._folder = folder
         self._host = host
+        self._listen = listen
         self._credential: str | None = None
         self._port = 0
         self._stop = asyncio.Event()
@@ -118,30 +132,15 @@ class Agent:
             credential=lambda: self._credential,
             on_stranger=self._register_now.set,
         )
-        runner = web.AppRunner(
-            server.application(), access_log=None, handler_cancellation=True, shutdown_timeout=DRAIN_S
-        )
-        await runner.setup()
         try:
-            await self._listen(runner)
-            await self._work()
+            async with self._listen(server.application(), self._options.port) as listening:
+                self._port = listening.bound_port
+                with contextlib.suppress(OSError, ValueError):
+                    print(f"listening on port {self._port} for {self._host.pairing.host_name}", flush=True)  # noqa: T201  # for scripts
+                await self._work()
         finally:
-            await runner.cleanup()
             await asyncio.to_thread(self._folder.save)
             log.info("stopped")
-
-    async def _listen(self, runner: web.AppRunner) -> None:
-        """Raises StartError where the port is taken."""
-        try:
-            bound = _bind(self._options.port)
-        except OSError as error:
-            raise StartError(
-                f"Port {self._options.port} can't be had ({error.strerror}); give another with --port."
-            ) from error
-        await web.SockSite(runner, bound).start()
-        self._port = bound.getsockname()[1]
-        with contextlib.suppress(OSError, ValueError):
-            print(f"listening on port {self._port} for {self._host.pairing.host_name}", flush=True)  # noqa: T201  # for scripts
 
     async def _work(self) -> None:
         """Run the parts until one fails or the process is told to stop."""
@@ -262,26 +261,3 @@ class Agent:
             self._walk_now.set()
         self._is_reachable = True
         self._is_registered.set()
-
-
-def _bind(port: int) -> socket.socket:
-    """A listening socket for IPv4 and IPv6, or IPv4 alone where there is no other. Raises OSError."""
-    if socket.has_dualstack_ipv6():
-        with contextlib.suppress(OSError):
-            return _listening(socket.AF_INET6, "::", port)
-    return _listening(socket.AF_INET, "0.0.0.0", port)  # noqa: S104  # the host calls from elsewhere
-
-
-def _listening(family: socket.AddressFamily, address: str, port: int) -> socket.socket:
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family is socket.AF_INET6:
-            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        bound.bind((address, port))
-        bound.listen(128)
-        bound.setblocking(False)
-    except BaseException:
-        bound.close()
-        raise
-    return bound

@@ -23,6 +23,7 @@ HASHED_AT_ONCE_BYTES = 4 * 1024 * 1024
 _BATCH = 200
 _TRANSFER = "/transfer/"
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Server": "pixlsrve"}
+_NOTHING = "There is nothing at this address."
 _encode = msgspec.json.Encoder().encode
 
 
@@ -45,8 +46,12 @@ class MiniServer:
     def application(self) -> web.Application:
         """The routes."""
         app = web.Application(client_max_size=64 * 1024, middlewares=[self._guard])
-        app.router.add_get("/manifest", self._manifest, allow_head=False)
-        app.router.add_get(_TRANSFER + r"{path:[\s\S]*}", self._transfer, allow_head=False)
+        app.on_response_prepare.append(_add_headers)
+        for path, handler in (("/manifest", self._manifest), (_TRANSFER + r"{path:[\s\S]*}", self._transfer)):
+            resource = app.router.add_resource(path)
+            resource.add_route("GET", handler, expect_handler=_answer_expectation)
+            resource.add_route("*", _refuse_method, expect_handler=_answer_expectation)
+        app.router.add_route("*", r"/{path:[\s\S]*}", _find_nothing, expect_handler=_answer_expectation)
         return app
 
     @web.middleware
@@ -54,15 +59,11 @@ class MiniServer:
         """Let the host in, and nobody else; no answer says more than it must (T15)."""
         if not self._is_host(request):
             self._on_stranger()
-            return _failed(401, "This needs the credential of the host that this device is paired with.")
+            return failed(401, "This needs the credential of the host that this device is paired with.")
         try:
             response = await handler(request)  # type: ignore[misc]  # aiohttp's handlers are coroutines
         except web.HTTPException as error:
-            answer = _failed(error.status, "There is nothing at this address.")
-            if isinstance(error, web.HTTPMethodNotAllowed):
-                answer = _failed(405, "This address takes GET only.")
-                answer.headers["Allow"] = "GET"
-            return answer
+            return failed(error.status, _NOTHING)
         assert isinstance(response, web.StreamResponse)  # noqa: S101  # as above
         return response
 
@@ -80,14 +81,14 @@ class MiniServer:
             song_id = request.query.get("song_id")
             return _json(await self._sender.send(path, song_id if song_id and _is_id(song_id) else None), 200)
         except PathTraversal:
-            return _failed(403, "The path leads out of the shared folder.")
+            return failed(403, "The path leads out of the shared folder.")
         except PixlsrveError as error:
             log.info("a file was not sent", reason=error.reason)
-            return _failed(status_of(error), error.message)
+            return failed(status_of(error), error.message)
 
     async def _manifest(self, request: web.Request) -> web.StreamResponse:
         """GET /manifest: every file there is right now, one JSON object a line."""
-        response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson", **_HEADERS})
+        response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
         await response.prepare(request)
         walk, loop = self._folder.walk(), asyncio.get_running_loop()
         while lines := await loop.run_in_executor(None, self._lines, walk):
@@ -115,6 +116,27 @@ class MiniServer:
         return b"".join(lines)
 
 
+async def _refuse_method(_: web.Request) -> web.Response:
+    response = failed(405, "This address takes GET only.")
+    response.headers["Allow"] = "GET"
+    return response
+
+
+async def _find_nothing(_: web.Request) -> web.Response:
+    return failed(404, _NOTHING)
+
+
+async def _answer_expectation(request: web.Request) -> web.Response | None:
+    """Nobody's body is waited for, so that there is nothing to continue with; other expectations are refused."""
+    is_usual = request.headers["Expect"].lower() == "100-continue"
+    return None if is_usual else failed(417, "Only `100-continue` is expected here.")
+
+
+async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:
+    """Before the framework adds its name."""
+    response.headers.update(_HEADERS)
+
+
 def _path_of(request: web.Request) -> str:
     """The path that the URL names, percent-decoded exactly once; bytes that are no UTF-8 as surrogates."""
     raw = request.rel_url.raw_path.removeprefix(_TRANSFER)
@@ -125,8 +147,8 @@ def _is_id(text: str) -> bool:
     return len(text) == 36 and all(letter in "0123456789abcdef-" for letter in text)
 
 
-def _failed(status: int, details: str) -> web.Response:
-    """The specification's answer to what failed."""
+def failed(status: int, details: str) -> web.Response:
+    """The specification's answer to what failed; also to what is no HTTP request."""
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
     response = _json({"error": "Upload failed", "details": details}, status)
     response.headers.update(headers)
