@@ -47,6 +47,7 @@ from pixlsrve.http.reach import REACH, Reach
 from pixlsrve.http.reach_desk import ReachDesk
 from pixlsrve.http.routes import routes_for
 from pixlsrve.http.server import HttpServer
+from pixlsrve.http.settings_desk import SETTINGS_DESK, SettingsDesk
 from pixlsrve.http.tunnel import TUNNEL_FACTS, TunnelFacts
 from pixlsrve.http.tunnel_state import TunnelFigures, wireguard_status
 from pixlsrve.http.uploads.keys import UPLOAD_SESSIONS, UPLOADS
@@ -69,6 +70,7 @@ from pixlsrve.media.version import LibraryVersion
 from pixlsrve.outbound import Outbound
 from pixlsrve.services import Service
 from pixlsrve.services import running as running_service
+from pixlsrve.settings import Sources
 from pixlsrve.store import recovery, state, upkeep
 from pixlsrve.store.backup.daily import DailyBackups
 from pixlsrve.store.database import Database, DatabaseDamaged, Durability
@@ -87,6 +89,14 @@ STEP_LIMIT_S = 15.0
 STORAGE_MODE = 0o750
 Report = Callable[[DatabaseDamaged], None]
 Seed = Callable[[Database, Roots], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where the settings come from, and what has the process take them anew."""
+
+    sources: Sources
+    reload: Callable[[], None]
 
 
 @dataclass(kw_only=True)
@@ -112,6 +122,7 @@ async def running(
     config: Config,
     prepared: recovery.Prepared,
     report: Report,
+    settings: Settings,
     *,
     ports: dict[str, int] | None = None,
     seed: Seed | None = None,
@@ -123,14 +134,22 @@ async def running(
     Raises StartError, ConfigError, DatabaseDamaged.
     """
     async with AsyncExitStack() as stack:
-        yield await _Start(config, prepared, report, stack).run(ports or {}, seed)
+        yield await _Start(config, prepared, report, settings, stack).run(ports or {}, seed)
 
 
 class _Start:
     """One start, step by step; each step leaves on the stack how it is undone."""
 
-    def __init__(self, config: Config, prepared: recovery.Prepared, report: Report, stack: AsyncExitStack) -> None:
-        self._config = config
+    def __init__(
+        self,
+        config: Config,
+        prepared: recovery.Prepared,
+        report: Report,
+        settings: Settings,
+        stack: AsyncExitStack,
+    ) -> None:
+        self._config = self._given = config
+        self._settings = settings
         self._prepared = prepared
         self._report = report
         self._stack = stack
@@ -304,7 +323,7 @@ class _Start:
 
     async def _start_http(self, port: int) -> HttpServer:
         """The HTTP listener, answering."""
-        mdns_name = record.server_name(self._host_id) if self._config.mdns.enabled else ""
+        mdns_name = self._mdns_name(self._config)
         self._config = _answering_to(self._config, mdns_name)
         config = self._config
         app = self._app = application.build(
@@ -361,12 +380,22 @@ class _Start:
         app[HEALTH_DESK] = self._health = HealthDesk(
             self._config, self._state_db, roots=self._roots, identity=self._identity, devices=self._devices
         )
+        app[SETTINGS_DESK] = SettingsDesk(
+            self._given,
+            self._settings.sources,
+            reload=self._settings.reload,
+            names=lambda config: application.known_hosts(_answering_to(config, self._mdns_name(config))),
+        )
         app[library.HOST] = HostInfo(
             host_id=self._host_id,
             name=socket.gethostname(),
             version=__version__,
             started_s=self._started_s,
         )
+
+    def _mdns_name(self, config: Config) -> str:
+        """The name that multicast DNS gives this host with these settings; empty for none."""
+        return record.server_name(self._host_id) if config.mdns.enabled else ""
 
     def _lend_ways(self, mdns_name: str) -> None:
         """For the handlers: how this host is reached."""

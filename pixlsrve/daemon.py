@@ -21,6 +21,7 @@ from pixlsrve.errors import ConfigError, PixlsrveError, StartError, StorageError
 from pixlsrve.heartbeat import Heartbeat
 from pixlsrve.http.guard import raise_descriptor_limit
 from pixlsrve.notify import notify
+from pixlsrve.settings import Sources
 from pixlsrve.store import recovery
 from pixlsrve.store.backup import restoring
 from pixlsrve.store.database import DatabaseDamaged
@@ -32,15 +33,12 @@ MENDS = 3
 MENDS_WITHIN_S = 3_600.0
 
 
-Reread = Callable[[], Config]
-"""Reads the settings anew. Raises ConfigError."""
-
-
-def run_daemon(config: Config, *, seed: app.Seed | None = None, reread: Reread | None = None) -> int:
-    """Serve until SIGTERM or SIGINT; 0. `seed` is as for `app.running`, `reread` is what SIGHUP calls.
+def run_daemon(sources: Sources, *, seed: app.Seed | None = None) -> int:
+    """Serve until SIGTERM or SIGINT; 0. `sources` are read anew at SIGHUP; `seed` is as for `app.running`.
 
     Raises StartError, ConfigError.
     """
+    config = sources.load()
     os.umask(instance.UMASK)
     instance.forbid_core_dumps()
     raise_descriptor_limit()
@@ -49,8 +47,8 @@ def run_daemon(config: Config, *, seed: app.Seed | None = None, reread: Reread |
     with back_off.paced(), instance.locked(config.data_path), asyncio.Runner(loop_factory=_loop_factory()) as runner:
         if restoring.finish(config.data_path):
             log.warning("a restore that was interrupted is finished now")
-            config = reread() if reread is not None else config
-        runner.run(Daemon(config, seed, reread).run())
+            config = sources.load()
+        runner.run(Daemon(config, sources, seed).run())
     return 0
 
 
@@ -69,10 +67,10 @@ class Daemon:
     A database found damaged, or settings that have changed, end one life of the application and begin another.
     """
 
-    def __init__(self, config: Config, seed: app.Seed | None = None, reread: Reread | None = None) -> None:
+    def __init__(self, config: Config, sources: Sources, seed: app.Seed | None = None) -> None:
         self._config = config
         self._seed = seed
-        self._reread = reread
+        self._sources = sources
         self._proven: Config | None = None
         self._stop = asyncio.Event()
         self._hangup = asyncio.Event()
@@ -125,7 +123,9 @@ class Daemon:
             told.set()
 
         try:
-            async with app.running(self._config, prepared, report, ports=self._ports, seed=self._seed) as parts:
+            settings = app.Settings(self._sources, reload=self._hangup.set)
+            life = app.running(self._config, prepared, report, settings, ports=self._ports, seed=self._seed)
+            async with life as parts:
                 is_up = True
                 prepared.keep()
                 self._proven = self._config
@@ -158,10 +158,7 @@ class Daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        if self._reread is None:
-            signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        else:
-            loop.add_signal_handler(signal.SIGHUP, self._hangup.set)
+        loop.add_signal_handler(signal.SIGHUP, self._hangup.set)
 
     async def _obey_hangups(self, parts: app.Parts) -> None:
         """At each SIGHUP look at everything outside anew; returns when the settings want another life."""
@@ -176,10 +173,8 @@ class Daemon:
 
     async def _has_new_settings(self) -> bool:
         """Read the settings; whether others are in force from now on. Bad ones change nothing and are logged."""
-        if self._reread is None:
-            return False
         try:
-            config = await asyncio.to_thread(self._reread)
+            config = await asyncio.to_thread(self._sources.load)
         except ConfigError as error:
             log.error("the settings can't be used; those from before go on", cause=error.message)
             return False

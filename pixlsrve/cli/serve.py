@@ -10,7 +10,7 @@ from typing import Any
 import click
 import platformdirs
 
-from pixlsrve.config import load
+from pixlsrve.settings import Sources
 
 
 @click.command()
@@ -50,7 +50,7 @@ def serve(config_file: Path | None, *, demo: bool, **options: Any) -> int:
     flags = _flags(options)
     if not flags and config_file is None and setup.is_first_run():
         return setup.first_run()
-    return run_daemon(load(flags=flags, file=config_file), reread=lambda: load(flags=flags, file=config_file))
+    return run_daemon(Sources(flags=flags, file=config_file))
 
 
 def _serve_demo(config_file: Path | None, options: dict[str, Any]) -> int:
@@ -67,7 +67,7 @@ def _serve_demo(config_file: Path | None, options: dict[str, Any]) -> int:
     flags = _flags({**options, "photos": [str(photos)], "data_dir": str(data_dir), "storage_dir": storage})
     command = shlex.join(["pixlsrve", "pair", "--data-dir", str(data_dir)])
     click.echo(f"The demo's library is in {photos}; let a phone or browser in with: {command}", err=True)
-    return run_daemon(load(flags=flags, file=config_file), seed=demo.give_ids)
+    return run_daemon(Sources(flags=flags, file=config_file), seed=demo.give_ids)
 
 
 def _flags(options: dict[str, Any]) -> dict[str, Any]:

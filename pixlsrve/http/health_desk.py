@@ -1,4 +1,4 @@
-"""What an admin is told about the host's health: findings, disks, the way in from outside, late failures, settings."""
+"""What an admin is told about the host's health: findings, disks, the way in from outside, late failures."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from aiohttp import web
@@ -44,14 +44,6 @@ class Growth(msgspec.Struct, frozen=True):
 
     days: int
     bytes: int
-
-
-class Setting(msgspec.Struct, frozen=True):
-    """A setting as it is in force, and what it is when nobody says anything."""
-
-    key: str
-    value: Any
-    default: Any
 
 
 def _none() -> list[dict[str, str]]:
@@ -107,30 +99,10 @@ class HealthDesk:
             if row.device_id in devices
         ]
 
-    def settings(self) -> list[Setting]:
-        """Every setting but those of login providers, in the order of docs/configuration.md."""
-        return list(_settings(self._config, ""))
-
     def _examine(self) -> Iterator[Finding]:
         yield from folders.check_data_dir(self._config.data_path)
         yield from folders.check_storage_dir(self._config.storage_path)
         yield from parts.check_clock(self._config.data_path)
-
-
-def _settings(section: msgspec.Struct, prefix: str) -> Iterator[Setting]:
-    """The keys of a section, and of those below it."""
-    below = []
-    for field in msgspec.structs.fields(section):
-        value = getattr(section, field.name)
-        if isinstance(value, msgspec.Struct):
-            below.append((value, f"{prefix}{field.name}."))
-        elif not isinstance(value, dict):
-            default = None if field.default is msgspec.NODEFAULT else field.default
-            if field.default_factory is not msgspec.NODEFAULT:
-                default = field.default_factory()
-            yield Setting(prefix + field.name, value, default)
-    for struct, name in below:
-        yield from _settings(struct, name)
 
 
 HEALTH_DESK = web.AppKey("health_desk", HealthDesk)

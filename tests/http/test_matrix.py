@@ -146,6 +146,7 @@ DECLARED: dict[Access, frozenset[str]] = {
             "DELETE /api/v1/invitations/{number}",
             "GET /api/v1/host/health",
             "GET /api/v1/host/settings",
+            "PATCH /api/v1/host/settings",
         }
     ),
     Access.HOST: frozenset(

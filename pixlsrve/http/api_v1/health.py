@@ -1,4 +1,4 @@
-"""The host's health and settings, for admins: what `pixlsrve doctor` says, in the gallery."""
+"""The host's health, for admins: what `pixlsrve doctor` says, in the gallery."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from aiohttp import web
 from pixlsrve.doctor.finding import Finding
 from pixlsrve.doctor.reachability import Verdict
 from pixlsrve.http import routing
-from pixlsrve.http.health_desk import HEALTH_DESK, Failure, Growth, Setting
+from pixlsrve.http.health_desk import HEALTH_DESK, Failure, Growth
 from pixlsrve.http.routing import Access, Rate, Route
 
 
@@ -19,12 +19,6 @@ class HealthAnswer(msgspec.Struct, frozen=True, kw_only=True):
     reachability: Verdict | None
     failures: list[Failure]
     growth: Growth
-
-
-class SettingsAnswer(msgspec.Struct, frozen=True):
-    """The settings in force, read-only."""
-
-    settings: list[Setting]
 
 
 async def get_health(request: web.Request) -> web.Response:
@@ -40,11 +34,6 @@ async def get_health(request: web.Request) -> web.Response:
     )
 
 
-async def get_settings(request: web.Request) -> web.Response:
-    """GET /api/v1/host/settings."""
-    return routing.answer(SettingsAnswer(request.app[HEALTH_DESK].settings()))
-
-
 ROUTES: tuple[Route, ...] = (
     Route(
         method="GET",
@@ -54,14 +43,5 @@ ROUTES: tuple[Route, ...] = (
         rate=Rate.OTHER,
         summary="What is wrong and what to do about it, and whether home can be reached from outside.",
         answer=HealthAnswer,
-    ),
-    Route(
-        method="GET",
-        path="/api/v1/host/settings",
-        handler=get_settings,
-        access=Access.ADMIN,
-        rate=Rate.OTHER,
-        summary="The settings in force.",
-        answer=SettingsAnswer,
     ),
 )

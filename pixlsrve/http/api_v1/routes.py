@@ -14,6 +14,7 @@ from pixlsrve.http.api_v1 import (
     people,
     photos,
     search,
+    settings,
     social,
     vpn,
 )
@@ -27,6 +28,7 @@ ROUTES: tuple[Route, ...] = (
     *files.ROUTES,
     *host.ROUTES,
     *health.ROUTES,
+    *settings.ROUTES,
     *auth.ROUTES,
     *me.ROUTES,
     *people.ROUTES,
