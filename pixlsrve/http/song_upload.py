@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import msgspec
-from aiohttp import BodyPartReader, MultipartReader, web
+from aiohttp import BodyPartReader, web
 
 from pixlsrve.devices.service import DeviceServices
 from pixlsrve.devices.transfer import Transfer
@@ -15,7 +15,7 @@ from pixlsrve.http import keys, routing
 from pixlsrve.http.device_access import DEVICES, file_name, known_device, media_path, own_device, song_of
 from pixlsrve.http.inputs import UnsupportedBody
 from pixlsrve.http.routing import Access, Rate, Route, with_slash
-from pixlsrve.http.uploads.bodies import DAMAGED_FORM, form_reader
+from pixlsrve.http.uploads import bodies
 from pixlsrve.media.uploads.service import Receiving
 from pixlsrve.media.uploads.stored import Stored
 from pixlsrve.model import Device
@@ -23,9 +23,6 @@ from pixlsrve.store.assets import Viewer
 from pixlsrve.store.database import Transaction
 from pixlsrve.store.songs import Song
 
-CHUNK_BYTES = 256 * 1024
-FIELD_MAX_BYTES = 64 * 1024
-FIELDS_MAX = 100
 _REFUSALS = frozenset({"not_media", "type_not_allowed", "type_mismatch", "empty"})
 _NO_TOKEN = "This needs a token: send `Authorization: Bearer TOKEN`."  # noqa: S105  # a sentence
 
@@ -50,15 +47,14 @@ class _Target:
 async def upload_song(request: web.Request) -> web.Response:
     """POST /api/device/{device_id}/songs/{song_id}/upload/: the song's file, as a form or as the body itself."""
     target = await _target(request, request.match_info["device_id"], request.match_info["song_id"])
+    bodies.check_encoding(request)
     if not _is_form(request):
         return await _receive(request, target, request.content.iter_any(), request.content_length)
-    reader = await _form(request)
-    async for name, part in _parts(reader):
-        if part.filename is None and name != "file":
-            await _read_field(part)
-            continue
-        return await _receive(request, target, _file(reader, part), None)
-    raise InvalidInput("The form has no file.", reason="no_file")
+    parts = bodies.form_parts(request)
+    async for part in parts:
+        if bodies.is_file(part):
+            return await _receive(request, target, _only_file(part, parts), None)
+    raise InvalidInput(bodies.NO_FILE, reason="no_file")
 
 
 async def upload(request: web.Request) -> web.Response:
@@ -68,10 +64,11 @@ async def upload(request: web.Request) -> web.Response:
     if not _is_form(request):
         raise UnsupportedBody("The body must be a form: send `multipart/form-data`.")
     given = {name: request.query[name] for name in ("device_id", "song_id") if name in request.query}
-    reader = await _form(request)
-    async for name, part in _parts(reader):
-        if part.filename is None and name != "file":
-            given[name] = await _read_field(part)
+    bodies.check_encoding(request)
+    parts = bodies.form_parts(request)
+    async for part in parts:
+        if not bodies.is_file(part):
+            given[part.name or ""] = (await bodies.read_field(part)).strip()
             continue
         missing = [field for field in ("device_id", "song_id") if field not in given]
         if missing:
@@ -81,8 +78,8 @@ async def upload(request: web.Request) -> web.Response:
                 parameter=missing[0],
             )
         target = await _target(request, given["device_id"], given["song_id"])
-        return await _receive(request, target, _file(reader, part), None)
-    raise InvalidInput("The form has no file.", reason="no_file")
+        return await _receive(request, target, _only_file(part, parts), None)
+    raise InvalidInput(bodies.NO_FILE, reason="no_file")
 
 
 def is_awaited(request: web.Request) -> bool:
@@ -169,57 +166,16 @@ def _is_form(request: web.Request) -> bool:
     return request.content_type.startswith("multipart/")
 
 
-async def _form(request: web.Request) -> MultipartReader:
-    """Raises InvalidInput for what is no form."""
-    try:
-        return form_reader(request)
-    except DAMAGED_FORM as error:
-        raise _bad_form() from error
+async def _only_file(part: BodyPartReader, rest: AsyncIterator[BodyPartReader]) -> AsyncIterator[bytes]:
+    """The file's bytes. Raises InvalidInput for a form with another file, or that ends without saying so.
 
-
-async def _parts(reader: MultipartReader) -> AsyncIterator[tuple[str, BodyPartReader]]:
-    """The parts of the form with their names. Raises InvalidInput for what is no form."""
-    try:
-        for _ in range(FIELDS_MAX):
-            part = await reader.next()
-            if part is None:
-                return
-            if isinstance(part, MultipartReader):
-                raise InvalidInput("A form holds no form.", reason="invalid_form")
-            yield part.name or "", part
-    except DAMAGED_FORM as error:
-        raise _bad_form() from error
-
-
-async def _chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
-    """Raises InvalidInput for a part that ends before its time."""
-    try:
-        while chunk := await part.read_chunk(CHUNK_BYTES):
-            yield chunk
-    except DAMAGED_FORM as error:
-        raise _bad_form() from error
-
-
-async def _file(reader: MultipartReader, part: BodyPartReader) -> AsyncIterator[bytes]:
-    """The file's bytes. Raises InvalidInput where the form ends without saying so: then the file may be cut short."""
-    async for chunk in _chunks(part):
+    In the latter case the file may be cut short.
+    """
+    async for chunk in bodies.read_file(part):
         yield chunk
-    async for _, further in _parts(reader):
-        await further.release()
-
-
-def _bad_form() -> InvalidInput:
-    return InvalidInput("The form is damaged.", reason="invalid_form")
-
-
-async def _read_field(part: BodyPartReader) -> str:
-    """Raises InvalidInput for more than a field holds."""
-    content = b""
-    async for chunk in _chunks(part):
-        content += chunk
-        if len(content) > FIELD_MAX_BYTES:
-            raise InvalidInput("A field of the form is too long.", reason="invalid_form")
-    return content.decode("utf-8", "replace").strip()
+    async for further in rest:
+        if bodies.is_file(further):
+            raise bodies.several_files()
 
 
 def _route(path: str, handler: routing.Handler) -> Route:

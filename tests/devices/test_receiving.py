@@ -233,7 +233,7 @@ def test_upload_as_a_form(phone: Phone) -> None:
 
 
 def test_bad_uploads(phone: Phone) -> None:
-    """Empty, foreign and lying files, and forms without a file, are 400 with the reason in this door's shape."""
+    """Empty, foreign, lying and encoded files, and forms without a file, are refused in this door's shape."""
     (song_id,) = phone.add("one.mp3")
     url = f"{phone.base}/songs/{song_id}/upload/"
     for content in (b"", b"hello world", b"\x89PNG\r\n\x1a\n" + bytes(50)):
@@ -248,10 +248,29 @@ def test_bad_uploads(phone: Phone) -> None:
         status, _, content = fetch(url, method="POST", token=phone.token, body=body, Content_Type=mime)
         assert status == 400, content
     body, mime = form(("file", song(1), "x.mp3"))
+    encoded = body.replace(b"\r\n\r\n", b"\r\nContent-Transfer-Encoding: base64\r\n\r\n", 1)
+    for sent, coding in ((body, "gzip"), (encoded, "identity")):
+        headers = {"Content_Type": mime, "Content_Encoding": coding}
+        status, _, content = fetch(url, method="POST", token=phone.token, body=sent, **headers)
+        assert (status, set(json.loads(content))) == (415, {"error"}), coding
     status, _, content = fetch(
         f"{phone.host.url}/api/upload/", method="POST", token=phone.token, body=body, Content_Type=mime
     )
     assert (status, set(json.loads(content))) == (400, {"error"})
+
+
+def test_form_with_two_files(phone: Phone) -> None:
+    """A second file in a form is 400 at both addresses, whatever the parts are called, and nothing is kept."""
+    (song_id,) = phone.add("one.mp3")
+    ids = [("device_id", phone.id.encode(), None), ("song_id", song_id.encode(), None)]
+    for names in (("file", "file"), ("file", "cover"), ("cover", "file"), ("one", "two")):
+        files = [(name, song(number), f"{number}.mp3") for number, name in enumerate(names)]
+        for url, more in ((f"{phone.base}/songs/{song_id}/upload/", []), (f"{phone.host.url}/api/upload/", ids)):
+            body, mime = form(*more, *files)
+            status, _, content = fetch(url, method="POST", token=phone.token, body=body, Content_Type=mime)
+            assert (status, set(json.loads(content))) == (400, {"error"}), names
+            assert "more than one file" in json.loads(content)["error"]
+    assert fetch_json(f"{phone.base}/songs/", token=phone.token)[1]["songs"][0]["url"] is None
 
 
 def test_whose_song(host: Daemon, phone: Phone) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import NamedTuple, cast
 
 from aiohttp import BodyPartReader, MultipartReader, StreamReader, web
@@ -21,7 +22,7 @@ NO_NAME = "No selected file"
 FILE_FIELD = "file"
 OPEN_OWNER = "open-media-api"
 """Whose uploads are that came without a token, where the setting compat.open_media_api lets them in."""
-DAMAGED_FORM = (ValueError, AssertionError, HttpProcessingError)
+_DAMAGED_FORM = (ValueError, AssertionError, HttpProcessingError)
 """What the framework's reader raises for a form that is none: the last for lines that are too long or too many."""
 _CHUNK_BYTES = 256 * 1024
 _PARTS_MAX = 64
@@ -61,8 +62,7 @@ async def receive(request: web.Request, begin: Begin, *, is_form_needed: bool = 
 
     Raises InvalidInput where there is no file, UnsupportedBody, and what writing raises.
     """
-    if request.headers.get("Content-Encoding", "identity") != "identity":
-        raise UnsupportedBody("The body must be sent uncompressed.")
+    check_encoding(request)
     if request.content_type == FORM:
         return await _receive_form(request, begin)
     if is_form_needed or not request.can_read_body:
@@ -77,12 +77,72 @@ async def receive(request: web.Request, begin: Begin, *, is_form_needed: bool = 
     return Form(receiving, {})
 
 
-def form_reader(request: web.Request) -> MultipartReader:
-    """The framework's reader of a form, over a body that can't keep it busy with lines before the first part.
+def check_encoding(request: web.Request) -> None:
+    """Raises UnsupportedBody for a body that is compressed."""
+    if request.headers.get("Content-Encoding", "identity") != "identity":
+        raise UnsupportedBody("The body must be sent uncompressed.")
 
-    Raises what DAMAGED_FORM names.
+
+async def form_parts(request: web.Request) -> AsyncIterator[BodyPartReader]:
+    """The parts of a form in their order; one that is not read when the next is asked for is skipped.
+
+    Raises InvalidInput for what is no form or ends before its time, UnsupportedBody for encoded parts, TooLarge for
+    too many.
     """
-    return MultipartReader(request.headers, cast(StreamReader, _FewLines(request.content)))
+    with _told():
+        # The framework's reader, over a body that can't keep it busy with lines before the first part.
+        reader = MultipartReader(request.headers, cast(StreamReader, _FewLines(request.content)))
+    for _ in range(_PARTS_MAX):
+        with _told():
+            part = await reader.next()
+        if part is None:
+            return
+        if not isinstance(part, BodyPartReader):
+            raise InvalidInput("A form within a form is not understood.", reason="invalid_form")
+        encoding = part.headers.get("Content-Transfer-Encoding", "").lower()
+        if encoding not in _PLAIN or part.headers.get("Content-Encoding"):
+            raise UnsupportedBody("The form's parts must be sent as they are, not encoded.")
+        yield part
+    raise TooLarge(f"The form has more than {_PARTS_MAX} parts.")
+
+
+def is_file(part: BodyPartReader) -> bool:
+    """Whether a part is a file: by its name, or because it has a file's."""
+    return part.name == FILE_FIELD or part.filename is not None
+
+
+async def read_file(part: BodyPartReader) -> AsyncIterator[bytes]:
+    """The bytes of a part. Raises InvalidInput for one that ends before its time."""
+    while True:
+        with _told():
+            chunk = await part.read_chunk(_CHUNK_BYTES)
+        if not chunk:
+            return
+        yield bytes(chunk)
+
+
+async def read_field(part: BodyPartReader) -> str:
+    """The text of a part. Raises TooLarge, and InvalidInput as above."""
+    value = b""
+    async for chunk in read_file(part):
+        value += chunk
+        if len(value) > _FIELD_MAX_BYTES:
+            raise TooLarge("A field of the form is too long.")
+    return value.decode("utf-8", "replace")
+
+
+def several_files() -> InvalidInput:
+    """What a form with more than one file is told."""
+    return InvalidInput("The form holds more than one file; send one at a time.", reason="several_files")
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Raises InvalidInput for what the framework's reader says of a form that is none."""
+    try:
+        yield
+    except _DAMAGED_FORM as error:
+        raise InvalidInput("The form is damaged.", reason="invalid_form") from error
 
 
 class _FewLines:
@@ -107,21 +167,10 @@ async def _receive_form(request: web.Request, begin: Begin) -> Form:
     """The file is the part called `file`, or the only one that is a file."""
     reading = _Reading(begin, request.content_length)
     try:
-        reader = form_reader(request)
-        for _ in range(_PARTS_MAX):
-            part = await reader.next()
-            if part is None:
-                break
-            if not isinstance(part, BodyPartReader):
-                raise InvalidInput("A form within a form is not understood.", reason="invalid_form")
+        async for part in form_parts(request):
             await reading.take(part)
-        else:
-            raise TooLarge(f"The form has more than {_PARTS_MAX} parts.")
         if reading.receiving is None:
             raise InvalidInput(NO_FILE, reason="no_file")
-    except DAMAGED_FORM as error:
-        await reading.abandon()
-        raise InvalidInput("The form is damaged.", reason="invalid_form") from error
     except BaseException:
         await reading.abandon()
         raise
@@ -140,37 +189,24 @@ class _Reading:
 
     async def take(self, part: BodyPartReader) -> None:
         """Take one part in."""
-        if part.headers.get("Content-Transfer-Encoding", "").lower() not in _PLAIN or part.headers.get(
-            "Content-Encoding"
-        ):
-            raise UnsupportedBody("The form's parts must be sent as they are, not encoded.")
         is_named = part.name == FILE_FIELD
-        if not is_named and part.filename is None:
-            await self._take_field(part)
+        if not is_file(part):
+            value = await read_field(part)
+            if part.name is not None:
+                self.fields.setdefault(part.name, value)
         elif self.receiving is None or (is_named and not self._is_named):
             await self.abandon()
             await self._take_file(part)
             self._is_named = is_named
         elif is_named == self._is_named:
-            raise InvalidInput("The form holds more than one file; send one at a time.", reason="several_files")
-        else:
-            await part.release()
+            raise several_files()
 
     async def _take_file(self, part: BodyPartReader) -> None:
         if part.filename == "":
             raise InvalidInput(NO_NAME, reason="no_file")
         self.receiving = await self._begin(part.filename or "", None, self._at_most)
-        while chunk := await part.read_chunk(_CHUNK_BYTES):
-            await self.receiving.write(bytes(chunk))
-
-    async def _take_field(self, part: BodyPartReader) -> None:
-        value = b""
-        while chunk := await part.read_chunk(_FIELD_MAX_BYTES):
-            value += chunk
-            if len(value) > _FIELD_MAX_BYTES:
-                raise TooLarge("A field of the form is too long.")
-        if part.name is not None:
-            self.fields.setdefault(part.name, value.decode("utf-8", "replace"))
+        async for chunk in read_file(part):
+            await self.receiving.write(chunk)
 
     async def abandon(self) -> None:
         """Forget the file."""
