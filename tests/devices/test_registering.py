@@ -40,7 +40,10 @@ def test_only_admins_register_foreign_addresses(host: Daemon) -> None:
     body = {"device_name": "Curious", "device_type": "android", "pairing_code": pair_code(host)}
     paired = fetch_json(f"{host.url}/api/v1/auth/pair", method="POST", body=body)[1]
     url = f"{host.url}/api/device/{paired['device_id']}/register/"
-    for address in ("192.168.7.1", "router.home"):
+    tunnel = paired["wireguard_config"]["device_ip"].partition("/")[0]
+    given = {"port": 8766, "address": tunnel}
+    assert fetch_json(url, method="POST", token=paired["api_token"], body=given)[1]["address"] == tunnel
+    for address in ("192.168.7.1", "10.100.0.250", "router.home"):
         given = {"port": 22, "address": address}
         status, answer = fetch_json(url, method="POST", token=paired["api_token"], body=given)
         assert (status, list(answer)) == (400, ["error"])
