@@ -6,7 +6,7 @@ import ipaddress
 import time
 from collections.abc import Callable, Iterable
 
-import ifaddr
+from pixlsrve.own_addresses import own_addresses
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -33,12 +33,7 @@ def parse(text: str) -> Address | None:
 
 def own_interfaces() -> list[Interface]:
     """The addresses of this host with their networks."""
-    found: list[Interface] = []
-    for adapter in ifaddr.get_adapters():
-        for ip in adapter.ips:
-            address = ip.ip[0] if isinstance(ip.ip, tuple) else ip.ip
-            found.append(ipaddress.ip_interface(f"{address}/{ip.network_prefix}"))
-    return found
+    return [own.at for own in own_addresses()]
 
 
 class Reachable:

@@ -7,10 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import ifaddr
-
 from pixlsrve.config import Config
 from pixlsrve.http.hosts import HOME_NAME, name_of, own_names
+from pixlsrve.own_addresses import own_addresses
 from pixlsrve.tls.certificates import Subjects
 from pixlsrve.wg.addresses import host_address
 
@@ -36,11 +35,9 @@ def subjects(config: Config) -> Subjects:
 def _interfaces() -> Iterable[Address]:
     """The addresses of our interfaces that somebody else can write into a URL: no link-local, no temporary ones."""
     temporary = _temporary_addresses()
-    for adapter in ifaddr.get_adapters():
-        for ip in adapter.ips:
-            address = _parse(ip.ip[0] if isinstance(ip.ip, tuple) else ip.ip)
-            if address is None or address.is_link_local or address.is_loopback or address in temporary:
-                continue
+    for own in own_addresses():
+        address = own.at.ip
+        if not (address.is_link_local or address.is_loopback or address in temporary):
             yield address
 
 

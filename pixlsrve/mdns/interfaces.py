@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
-import ifaddr
+from pixlsrve.own_addresses import own_addresses
 
 Address = IPv4Address | IPv6Address
 
@@ -81,13 +81,11 @@ def _has_ipv4() -> bool:
 
 
 def _by_name() -> dict[str, tuple[int, list[Address]]]:
-    """Index and addresses of every interface; labels of addresses (`eth0:1`) belong to their interface."""
+    """Index and addresses of every interface."""
     found: dict[str, tuple[int, list[Address]]] = {}
-    for adapter in ifaddr.get_adapters():
-        name = adapter.name.decode() if isinstance(adapter.name, bytes) else adapter.name
-        _, addresses = found.setdefault(name.partition(":")[0], (adapter.index or 0, []))
-        for ip in adapter.ips:
-            addresses.append(IPv6Address(ip.ip[0]) if isinstance(ip.ip, tuple) else IPv4Address(ip.ip))
+    for own in own_addresses():
+        _, addresses = found.setdefault(own.name, (own.number, []))
+        addresses.append(own.at.ip)
     return found
 
 

@@ -6,10 +6,10 @@ import ipaddress
 import re
 import socket
 
-import ifaddr
 import msgspec
 
 from pixlsrve.errors import ConfigError
+from pixlsrve.own_addresses import own_addresses
 
 _PROBES = (
     (socket.AF_INET, "192.0.2.1"),  # RFC 5737: nobody's; connecting a datagram socket sends nothing
@@ -50,7 +50,7 @@ def lan_address() -> str:
             continue
         if _is_usable(address):
             return address
-    found = [str(ip.ip) for adapter in ifaddr.get_adapters() for ip in adapter.ips if isinstance(ip.ip, str)]
+    found = [str(own.at.ip) for own in own_addresses() if own.at.version == 4]
     return next(filter(_is_usable, found), "127.0.0.1")
 
 

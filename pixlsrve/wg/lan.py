@@ -5,11 +5,10 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator
-from ipaddress import IPv4Network, IPv6Network
-
-import ifaddr
+from ipaddress import IPv4Interface, IPv4Network, IPv6Network
 
 from pixlsrve.config import WireguardConfig
+from pixlsrve.own_addresses import own_addresses
 from pixlsrve.wg.interface import TunnelUnavailable
 
 _OWN = re.compile(r"lo\d*|docker\d+|br-[0-9a-f]{12}|veth[0-9a-f]{7,}|virbr\d+.*|vnet\d+|lxcbr\d+|utun\d+|tun\d+|wg\d+")
@@ -18,12 +17,7 @@ _OWN = re.compile(r"lo\d*|docker\d+|br-[0-9a-f]{12}|veth[0-9a-f]{7,}|virbr\d+.*|
 
 def on_link_networks() -> list[IPv4Network | IPv6Network]:
     """The networks that this host's interfaces are on, link-local and host-only prefixes included."""
-    networks: list[IPv4Network | IPv6Network] = []
-    for adapter in ifaddr.get_adapters():
-        for ip in adapter.ips:
-            address = ip.ip[0] if isinstance(ip.ip, tuple) else ip.ip
-            networks.append(ipaddress.ip_network(f"{address}/{ip.network_prefix}", strict=False))
-    return networks
+    return [own.at.network for own in own_addresses()]
 
 
 def lan_networks(config: WireguardConfig) -> list[tuple[str, IPv4Network]]:
@@ -61,15 +55,9 @@ def check_overlap(config: WireguardConfig) -> None:
 
 def _on_link(config: WireguardConfig) -> Iterator[tuple[str, IPv4Network]]:
     """The IPv4 networks of all interfaces but the tunnel's own and loopback."""
-    own = str(ipaddress.IPv4Network(config.network, strict=False).network_address + 1)
-    for adapter in ifaddr.get_adapters():
-        raw = adapter.name.decode() if isinstance(adapter.name, bytes) else adapter.name
-        name = raw.partition(":")[0]
-        ips = [ip for ip in adapter.ips if isinstance(ip.ip, str)]
-        is_tunnel = name == config.interface or (name.startswith("utun") and any(ip.ip == own for ip in ips))
-        if is_tunnel:
-            continue
-        for ip in ips:
-            network = IPv4Network(f"{ip.ip}/{ip.network_prefix}", strict=False)
-            if not network.is_loopback:
-                yield name, network
+    server = ipaddress.IPv4Network(config.network, strict=False).network_address + 1
+    found = [(own.name, own.at) for own in own_addresses() if isinstance(own.at, IPv4Interface)]
+    tunnels = {config.interface, *(name for name, at in found if name.startswith("utun") and at.ip == server)}
+    for name, at in found:
+        if name not in tunnels and not at.network.is_loopback:
+            yield name, at.network

@@ -25,7 +25,7 @@ def computer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, tuple
 
     def adapters() -> list[SimpleNamespace]:
         return [
-            SimpleNamespace(name=name, index=number, ips=[SimpleNamespace(ip=_as_ifaddr(text)) for text in addresses])
+            SimpleNamespace(name=name, index=number, ips=[_as_ifaddr(text) for text in addresses])
             for number, (name, (_, addresses)) in enumerate(made.items(), 1)
         ]
 
@@ -39,8 +39,8 @@ def computer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, tuple
     return made
 
 
-def _as_ifaddr(text: str) -> str | tuple[str, int, int]:
-    return (text, 0, 0) if ":" in text else text
+def _as_ifaddr(text: str) -> SimpleNamespace:
+    return SimpleNamespace(ip=(text, 0, 0) if ":" in text else text, network_prefix=64 if ":" in text else 24)
 
 
 def _found(*excluded: str) -> dict[str, list[str]]:

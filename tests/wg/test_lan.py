@@ -21,6 +21,7 @@ class _Ip:
 class _Adapter:
     name: str
     ips: list[_Ip] = field(default_factory=list)
+    index: int | None = None
 
 
 @pytest.fixture
