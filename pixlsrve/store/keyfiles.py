@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from pixlsrve.errors import StartError
-from pixlsrve.store.durable import sync
+from pixlsrve.store.durable import NotPrivate, read_private, sync
 
 FOLDER = "keys"
 SIZE_BYTES = 32
@@ -26,7 +26,12 @@ def load_key(data_dir: Path, file: str, *, name: str, remedy: str) -> bytes:
         path.parent.mkdir(mode=0o700, exist_ok=True)
         if not path.exists():
             _create(path)
-        secret = _read_private(path, name, remedy)
+        secret = read_private(path)
+    except NotPrivate as error:
+        raise StartError(
+            f"The {name} {path} could be read by other users of this computer; {remedy} "
+            "(or, when you know that nobody has read it, set its mode to 0600)."
+        ) from error
     except OSError as error:
         raise StartError(f"The {name} {path} can't be used ({error.strerror}); mend the folder's rights.") from error
     if len(secret) != SIZE_BYTES or len(set(secret)) < 8:
@@ -47,16 +52,3 @@ def _create(path: Path) -> None:
     finally:
         Path(name).unlink(missing_ok=True)
     sync(path.parent)
-
-
-def _read_private(path: Path, name: str, remedy: str) -> bytes:
-    """The file's bytes. Raises StartError when others could read or swap it."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        facts = os.fstat(file.fileno())
-        if facts.st_mode & 0o077 or facts.st_uid not in (os.geteuid(), 0):
-            raise StartError(
-                f"The {name} {path} could be read by other users of this computer; {remedy} "
-                "(or, when you know that nobody has read it, set its mode to 0600)."
-            )
-        return file.read(SIZE_BYTES + 1)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import msgspec
 
 from pixlsrve.errors import StartError
-from pixlsrve.store.durable import write_whole
+from pixlsrve.store.durable import NotPrivate, read_private, write_whole
 
 FILE = "agent.json"
 
@@ -33,16 +32,15 @@ def load(data_dir: Path) -> Pairing | None:
     """The pairing, or None before there is one. Raises StartError for a file that can't be trusted or read."""
     path = data_dir / FILE
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        content = read_private(path)
     except FileNotFoundError:
         return None
+    except NotPrivate as error:
+        raise StartError(
+            f"{path} could be read by other users; set its mode to 0600, or pair again with --pair."
+        ) from error
     except OSError as error:
         raise StartError(f"{path} can't be read ({error.strerror}); mend its rights.") from error
-    with os.fdopen(fd, "rb") as file:
-        facts = os.fstat(file.fileno())
-        if facts.st_mode & 0o077 or facts.st_uid not in {os.geteuid(), 0}:
-            raise StartError(f"{path} could be read by other users; set its mode to 0600, or pair again with --pair.")
-        content = file.read()
     try:
         return msgspec.json.decode(content, type=Pairing)
     except msgspec.MsgspecError as error:
