@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import resource
+import shutil
 import signal
 import socket
 from collections.abc import Iterator
@@ -84,6 +85,16 @@ def test_half_requests_fill_nothing(agent: AgentProcess) -> None:
             assert descriptors(agent) <= before + LIMITS.total + 8
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_taken_port(agent: AgentProcess, tmp_path: Path) -> None:
+    """An agent whose port is another program's ends at once, and says which option helps."""
+    (tmp_path / "agent").mkdir(mode=0o700)
+    shutil.copy(agent.data_dir / "agent.json", tmp_path / "agent" / "agent.json")
+    second = AgentProcess(agent.url, agent.root, tmp_path / "agent", "--port", str(agent.port))
+    code, text = second.run_to_end()
+    assert code == 1
+    assert f"Port {agent.port} is taken by another program; stop that one or choose another with --port." in text
 
 
 def test_half_request_ends(agent: AgentProcess) -> None:

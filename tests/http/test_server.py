@@ -116,3 +116,32 @@ async def test_stop_does_not_wait_forever() -> None:
         await asyncio.wait_for(server.stop(), 10)
         with pytest.raises(aiohttp.ClientConnectionError):
             await asking
+
+
+@pytest.mark.parametrize("is_cancelling", [True, False])
+async def test_client_that_goes(is_cancelling: bool) -> None:
+    """A handler whose client has gone ends where that is asked for, and else goes on to its end."""
+    begun, go_on, ends = asyncio.Event(), asyncio.Event(), asyncio.Queue[str]()
+
+    async def work(_: web.Request) -> web.Response:
+        begun.set()
+        try:
+            await go_on.wait()
+        except asyncio.CancelledError:
+            ends.put_nowait("cancelled")
+            raise
+        ends.put_nowait("done")
+        return web.Response()
+
+    async with HttpServer(make_app(work), host="127.0.0.1", is_cancelling=is_cancelling) as server:
+        _, writer = await asyncio.open_connection("127.0.0.1", server.bound_port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: box\r\n\r\n")
+        await begun.wait()
+        writer.close()
+        await writer.wait_closed()
+        async with asyncio.timeout(10):
+            while server.open_count:
+                await asyncio.sleep(0.005)
+            if not is_cancelling:
+                go_on.set()
+            assert await ends.get() == ("cancelled" if is_cancelling else "done")
