@@ -30,7 +30,8 @@ PAGES = (
 )
 
 
-def _violations(page: Page) -> list[str]:
+def violations(page: Page) -> list[str]:
+    """What axe finds wrong."""
     page.evaluate(AXE.read_text())
     found: list[dict[str, Any]] = page.evaluate("axe.run().then(result => result.violations)")
     return [f"{each['id']}: {[node['html'] for node in each['nodes']][:3]}" for each in found]
@@ -49,13 +50,13 @@ def test_axe_finds_no_violation(chromium: Browser, home: Daemon, scheme: str, si
             expect(page.get_by_role("main")).to_be_visible()
             expect(page.locator(".loading, .tile-empty")).to_have_count(0)
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
-            if broken := _violations(page):
+            if broken := violations(page):
                 found[path] = broken
         page = visitor.go(f"/photo/{visitor.photo('IMG_0000.jpg')['id']}")
         expect(page.locator(".pswp--open")).to_be_visible()
         page.keyboard.press("i")
         expect(page.locator(".small-map canvas")).to_be_visible()
-        if broken := _violations(page):
+        if broken := violations(page):
             found["viewer"] = broken
     assert found == {}
 

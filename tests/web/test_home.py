@@ -148,20 +148,6 @@ def test_invitation_is_made_and_withdrawn(daemon: Daemon, visit: Visit) -> None:
     expect(page.get_by_text("No open invitations.")).to_be_visible()
 
 
-def test_settings_are_shown_with_their_meaning(daemon: Daemon, visit: Visit) -> None:
-    """Each setting that a household may care about stands with its meaning and value, the others below."""
-    visitor = visit(daemon)
-    page = visitor.pair("--admin")
-    visitor.go("/more/settings")
-    entry = page.locator("dl > div").filter(has_text="accounts.registration")
-    expect(entry).to_contain_text("Who may make an account")
-    expect(entry).to_contain_text("invite")
-    expect(page.locator("dl > div").filter(has_text="http.tls_port")).to_be_visible()
-    page.get_by_text("All others").click()
-    expect(page.get_by_text("log.level")).to_be_visible()
-    assert fits(page)
-
-
 def test_duplicates_and_problem_files_are_listed(daemon: Daemon, visit: Visit) -> None:
     """T28: copies stand together with where each is, a file that can't be read with its reason; names are only text."""
     visitor = visit(daemon)
