@@ -94,7 +94,8 @@ class SettingsDesk:
 
     def _read(self) -> tuple[Layers, Config]:
         """What the sources say now, and what comes of it. Raises ConfigError."""
-        return self._sources.layers(), self._sources.load()
+        layers = self._sources.layers()
+        return layers, settle(layers)
 
     def _save(self, changes: Mapping[str, Any], host: str) -> tuple[Layers, Config]:
         """The settings after the change. Raises like `change`."""
