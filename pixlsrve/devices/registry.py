@@ -71,34 +71,15 @@ class Registry:
         digest = hmac.digest(self._key, device.uuid.encode(), hashlib.sha256)
         return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
-    async def register(
-        self,
-        device: Device,
-        *,
-        address: str | None,
-        port: int,
-        caller: str,
-        tunnel: str | None = None,
-        is_vouched: bool = False,
-    ) -> AgentRow:
+    async def register(self, device: Device, *, address: str | None, port: int, caller: str) -> AgentRow:
         """This is where the device's mini-server is now; without `address`, where the call came from.
 
-        Unless an admin vouches for it, that is an address of the device itself: the caller's, its own in the tunnel
-        (`tunnel`) or the one that it has already. Otherwise syncs would tell who registers foreign addresses what
-        answers there (THREATS T24). Raises InvalidInput for another, and for one that the host would never call.
+        Raises InvalidInput for an address that the host would never call.
         """
         is_local = self.reachable.is_local(caller)
-        checked = self._checked(address if address is not None else caller, port, is_local=is_local)
-        if not is_vouched and not self._is_own(device, checked, caller, tunnel):
-            raise InvalidInput(
-                "A device registers an address of its own: the one that it calls from, its address in the tunnel, or "
-                "the one that is registered already. An admin may register any.",
-                reason="address_refused",
-                parameter="address",
-            )
         agent = AgentRow(
             device_id=device.id,
-            address=checked,
+            address=self._checked(address if address is not None else caller, port, is_local=is_local),
             port=port,
             is_local=is_local,
             registered_us=self._clock.now_us(),
@@ -160,15 +141,6 @@ class Registry:
         self._agents[agent.device_id] = agent
         if before is not None and (before.address, before.port) != (agent.address, agent.port):
             self._moved.pop(agent.device_id, asyncio.Event()).set()
-
-    def _is_own(self, device: Device, address: str, caller: str, tunnel: str | None) -> bool:
-        """Whether a checked address is the device's own, as far as the host can tell."""
-        known, now = parse(address), self._agents.get(device.id)
-        if known is None:
-            return now is not None and now.address == address
-        if known in {parse(caller), parse(tunnel or "")} or (now is not None and known == parse(now.address)):
-            return True
-        return self.reachable.is_local(caller) and self.reachable.is_local(address)
 
     def _checked(self, text: str, port: int, *, is_local: bool) -> str:
         """An address that may be called, or a name. Raises InvalidInput."""

@@ -13,15 +13,14 @@ from pixlsrve.devices.manifest import digest, ns_of
 from pixlsrve.http import keys, routing
 from pixlsrve.http.device_access import DEVICES, media_path, own_device, visible_device
 from pixlsrve.http.routing import Access, Rate, Route, with_slash
-from pixlsrve.http.tunnel import tunnels
-from pixlsrve.model import Device, Role
+from pixlsrve.model import Device
 from pixlsrve.store.songs import Listed, Song
 
 _encode = msgspec.json.Encoder().encode
 
 
 class RegisterBody(msgspec.Struct, frozen=True):
-    """Where a mini-server listens: at the address that the call comes from, or at `address`, which must be its own."""
+    """Where a mini-server listens; without `address` at the one that the call comes from."""
 
     port: Annotated[int, Meta(ge=1, le=65535)]
     address: Annotated[str, Meta(min_length=1, max_length=253)] | None = None
@@ -79,17 +78,9 @@ async def register(request: web.Request) -> web.Response:
     """POST /api/device/{device_id}/register/: where the device's mini-server is from now on."""
     body, device = routing.body(request, RegisterBody), own_device(request, request.match_info["device_id"])
     registry = request.app[DEVICES].registry
-    # Behind a proxy that isn't trusted nobody knows who asks: such a caller is neither on this host nor at any address.
+    # Behind a proxy that isn't trusted nobody knows who asks: such a caller is not on this host, and names an address.
     caller = request.app[keys.PEERS].known_address(request)
-    tunnel = (await tunnels(request)).get(device.id) if body.address is not None else None
-    agent = await registry.register(
-        device,
-        address=body.address,
-        port=body.port,
-        caller=caller,
-        tunnel=None if tunnel is None else tunnel.address,
-        is_vouched=request[keys.PRINCIPAL].role is Role.ADMIN,
-    )
+    agent = await registry.register(device, address=body.address, port=body.port, caller=caller)
     answer = RegisterAnswer(
         message="Device registered successfully.",
         device_id=device.uuid,

@@ -87,7 +87,7 @@ def http(status: str, body: bytes = b"", *headers: str) -> bytes:
 
 async def outcome(services: DeviceServices, device: Device, address: str, port: int) -> tuple[int, str | None]:
     """Code and message of a sync with a mini-server there."""
-    await services.registry.register(device, address=address, port=port, caller="127.0.0.1", is_vouched=True)
+    await services.registry.register(device, address=address, port=port, caller="127.0.0.1")
     row = await services.syncs.sync(device)
     return row.code, row.message
 
@@ -225,53 +225,14 @@ async def test_addresses_never_called(parts: tuple[Kit, DeviceServices, Device],
     """T24: link-local, multicast, foreign and unreadable addresses are refused; loopback to who is elsewhere."""
     _, services, device = parts
     with pytest.raises(InvalidInput):
-        await services.registry.register(device, address=address, port=8766, caller="192.168.7.7", is_vouched=True)
-
-
-async def test_device_registers_its_own_addresses(parts: tuple[Kit, DeviceServices, Device]) -> None:
-    """T24: a device names only where it is, so that nobody learns from syncs what answers elsewhere in the network."""
-    _, services, device = parts
-    register = services.registry.register
-    home, tunnel = "192.168.7.7", "10.100.0.2"
-
-    async def refused(address: str, caller: str, tunnel: str | None = None) -> None:
-        with pytest.raises(InvalidInput) as error:
-            await register(device, address=address, port=22, caller=caller, tunnel=tunnel)
-        assert error.value.reason == "address_refused"
-
-    for other in ("192.168.7.1", "10.100.0.3", "fd00::1", "router.home", "localhost", "127.0.0.1"):
-        await refused(other, home, tunnel)
-    await refused(home, "")  # behind a proxy that nobody trusts
-    await refused(home, tunnel, tunnel)
-    for address, caller in ((home, home), (f"::ffff:{home}", home), (tunnel, home)):
-        assert (await register(device, address=address, port=8766, caller=caller, tunnel=tunnel)).port == 8766
-
-    await register(device, address=None, port=8766, caller=home)
-    assert (await register(device, address=home, port=8767, caller=tunnel, tunnel=tunnel)).address == home
-    assert (await register(device, address=None, port=8767, caller=tunnel, tunnel=tunnel)).address == tunnel
-    await refused(home, tunnel, tunnel)
-
-    await register(device, address="jukebox.home", port=8766, caller="192.168.7.2", is_vouched=True)
-    assert (await register(device, address="jukebox.home", port=8767, caller=home)).address == "jukebox.home"
-    await refused("jukebox2.home", home)
-
-
-async def test_program_on_the_host_is_at_all_its_addresses(parts: tuple[Kit, DeviceServices, Device]) -> None:
-    """A mini-server on the host itself may be at loopback or at any of the host's addresses, and nowhere else."""
-    _, services, device = parts
-    reachable, register = services.registry.reachable, services.registry.register
-    own = [str(interface.ip) for interface in reachable._interfaces() if not interface.ip.is_link_local]
-    for address in own:
-        assert (await register(device, address=address, port=8766, caller="127.0.0.1")).address == address
-    with pytest.raises(InvalidInput):
-        await register(device, address="192.168.7.1", port=8766, caller="127.0.0.1")
+        await services.registry.register(device, address=address, port=8766, caller="192.168.7.7")
 
 
 async def test_names_are_checked_when_called(parts: tuple[Kit, DeviceServices, Device]) -> None:
     """T24: a name that leads to loopback is not called for a device elsewhere, whatever listens there."""
     _, services, device = parts
     async with listening(saying(http("200 OK"))) as port:
-        await services.registry.register(device, address="localhost", port=port, caller="192.168.7.7", is_vouched=True)
+        await services.registry.register(device, address="localhost", port=port, caller="192.168.7.7")
         row = await services.syncs.sync(device)
     assert (row.code, row.message) == (404, "Server Not Reachable")
 
