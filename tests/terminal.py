@@ -25,6 +25,9 @@ _CELL = (8, 16)
 _THEMES = {"dark": ((12, 12, 12), (204, 204, 204)), "light": ((253, 246, 227), (60, 70, 80))}
 _UPPER_HALF = "\u2580"
 
+_SIZE = {"COLUMNS", "LINES"}
+"""Whoever runs the tests may have told the size of another terminal."""
+
 
 class Terminal:
     """Runs `command` in a terminal of this size. Use it as a context manager; the command is ended with it."""
@@ -41,7 +44,7 @@ class Terminal:
             stdin=inner,
             stdout=inner,
             stderr=inner,
-            env={**env, "TERM": "xterm-256color"},
+            env={**{key: value for key, value in env.items() if key not in _SIZE}, "TERM": "xterm-256color"},
             cwd=cwd,
             start_new_session=True,
             preexec_fn=_own_terminal,  # so that Ctrl-C reaches the command

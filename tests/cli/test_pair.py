@@ -62,6 +62,7 @@ def _devices(daemon: Daemon) -> list[dict[str, Any]]:
 def test_camera_reads_the_code_from_the_terminal(daemon: Daemon, theme: str) -> None:
     """A picture of an 80-column terminal holds a code that a camera reads, and which lets the device in once."""
     status = json.loads(daemon.cli("status", "--json"))
+    assert status["tls"]["enabled"], daemon.log
     with _terminal(daemon) as terminal:
         url = terminal.wait_for_code(theme)
         assert decode(as_from_a_hand(terminal.photograph(theme))) == url

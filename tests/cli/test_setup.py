@@ -20,6 +20,8 @@ from pixlsrve.errors import ConfigError
 from tests.daemon import COMMAND, START_LIMIT_S, free_port
 from tests.terminal import Terminal
 
+REPOSITORY = Path(__file__).parents[2]
+
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
@@ -33,7 +35,7 @@ def home(tmp_path: Path) -> Path:
 
 def _environment(home: Path) -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("PIXLSRVE_", "XDG_", "SUDO_"))}
-    return {**kept, "HOME": str(home)}
+    return {**kept, "HOME": str(home), "PYTHONPATH": str(REPOSITORY)}  # some are started elsewhere
 
 
 def _run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

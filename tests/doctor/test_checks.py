@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pixlsrve.config import Config, HttpConfig
+from pixlsrve.config import CompatConfig, Config, HttpConfig
 from pixlsrve.doctor import folders, parts, ports
 from pixlsrve.doctor.finding import Finding
 
@@ -89,6 +89,11 @@ def test_too_many_folders_to_watch_are_found(tmp_path: Path, monkeypatch: pytest
     assert "fs.inotify.max_user_watches=524288" in finding.remedy
 
 
+def _config(http: HttpConfig) -> Config:
+    """Settings without the broadcast's port, which daemons of other tests may have just now."""
+    return Config(data_dir="/d", storage_dir="/s", http=http, compat=CompatConfig(websocket_port=0))
+
+
 def test_taken_port_is_found() -> None:
     """Another program on the port."""
     with socket.socket() as taken:
@@ -96,14 +101,13 @@ def test_taken_port_is_found() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         http = HttpConfig(host="127.0.0.1", port=port)
-        assert _checks(ports.check_ports(Config(data_dir="/d", storage_dir="/s", http=http))) == ["port"]
+        assert _checks(ports.check_ports(_config(http))) == ["port"]
 
 
 def test_foreign_address_is_found() -> None:
     """An address that no interface has (RFC 5737)."""
     http = HttpConfig(host="192.0.2.1", port=8080)
-    found = _checks(ports.check_ports(Config(data_dir="/d", storage_dir="/s", http=http)))
-    assert found == ["port", "tls_port"]
+    assert _checks(ports.check_ports(_config(http))) == ["port", "tls_port"]
 
 
 def test_wrong_clock_is_found(tmp_path: Path) -> None:

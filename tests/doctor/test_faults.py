@@ -293,7 +293,14 @@ def _doctor(fault: Fault, folder: Path, certificates: Path) -> tuple[int, list[d
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PIXLSRVE_", "PYTHON"))}
     done = subprocess.run(
         ["unshare", "-m", "-n", "sh", "-c", _COMPUTER.format(seed=fault.seed)],
-        env={**kept, "T": str(folder), "PY": sys.executable, "BEFORE": fault.before, "LC_ALL": "C.UTF-8"},
+        env={
+            **kept,
+            "T": str(folder),
+            "PY": sys.executable,
+            "PYTHONPATH": str(REPOSITORY),
+            "BEFORE": fault.before,
+            "LC_ALL": "C.UTF-8",
+        },
         cwd=REPOSITORY,
         capture_output=True,
         text=True,

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
 import os
 import socket
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from pixlsrve.config import DnsConfig
 from pixlsrve.errors import ConfigError
 from pixlsrve.wg.dns import resolvers
+from pixlsrve.wg.dns.listeners import open_sockets
 from pixlsrve.wg.dns.resolvers import Resolvers, Server
 from pixlsrve.wg.dns.service import TunnelDns
 from tests.wg.dns import kit
@@ -96,10 +99,15 @@ async def test_a_taken_port_is_said_and_taken_over_when_free(kind: socket.Socket
             assert serving.dns.notices() == []
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may use every port")
+def _refuse(address: str, port: int, interface: str | None) -> NoReturn:
+    """What the system says to who may not use a low port; it says so to nobody who is root."""
+    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
 async def test_a_missing_right_is_said() -> None:
     """Without the right to use port 53 the notice names it."""
-    dns = TunnelDns(DnsConfig(), network="127.53.0.0/24", names=[], port=53)
+    opening = _refuse if os.geteuid() == 0 else open_sockets
+    dns = TunnelDns(DnsConfig(), network="127.53.0.0/24", names=[], port=53, opening=opening)
     serving = kit.Serving()
     serving.dns = dns
     async with kit.running(serving):
