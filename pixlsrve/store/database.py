@@ -72,10 +72,9 @@ class Transaction:
     async def execute(self, sql: str, parameters: Parameters = ()) -> int:
         """Run one statement; the number of rows it changed."""
         with _translated(self._path, self._on_damage):
+            # Not closed, which would be a second way to the connection's thread: a finished statement holds nothing.
             cursor = await self._connection.execute(sql, parameters)
-            count = cursor.rowcount
-            await cursor.close()
-            return count
+            return cursor.rowcount
 
     async def insert(self, sql: str, parameters: Parameters = ()) -> int:
         """Run one INSERT; the new row's id."""
@@ -87,9 +86,11 @@ class Transaction:
 
     async def execute_many(self, sql: str, rows: Iterable[Parameters]) -> None:
         """Run one statement for each of `rows`."""
+        given = list(rows)
+        if not given:
+            return  # each call is a way to the connection's thread and back
         with _translated(self._path, self._on_damage):
-            cursor = await self._connection.executemany(sql, rows)
-            await cursor.close()
+            await self._connection.executemany(sql, given)
 
     async def fetch_all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """All rows of one SELECT, this transaction's own changes included."""

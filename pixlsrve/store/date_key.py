@@ -19,6 +19,11 @@ def sort_us_of(key: int) -> int:
     return ((key >> UNIQUE_BITS) + _START_MS) * 1_000
 
 
+def sort_us_sql(key: str) -> str:
+    """The same as an SQL expression of the expression `key`."""
+    return f"((({key}) >> {UNIQUE_BITS}) + {_START_MS}) * 1000"
+
+
 def first_key(at_us: int) -> int:
     """The lowest date key of the millisecond that holds `at_us` (microseconds since the Unix epoch, UTC).
 
