@@ -1,7 +1,7 @@
 """Announces the service on every LAN, follows the addresses, gives way to namesakes, and says goodbye (RFC 6762).
 
-The only module that speaks multicast DNS, by python-zeroconf. One responder serves all interfaces, so that a computer
-that is on one LAN twice, by cable and by radio, does not take itself for a namesake.
+Only this module and `namesakes` speak multicast DNS, by python-zeroconf. One responder serves all interfaces, so that a
+computer that is on one LAN twice, by cable and by radio, does not take itself for a namesake.
 """
 
 from __future__ import annotations
@@ -9,23 +9,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Collection
 from typing import Any
 
 import structlog
-from zeroconf import (
-    Error,
-    IPVersion,
-    NonUniqueNameException,
-    RecordUpdate,
-    RecordUpdateListener,
-    ServiceInfo,
-    Zeroconf,
-)
+from zeroconf import Error, IPVersion, NonUniqueNameException, ServiceInfo
 from zeroconf.asyncio import AsyncZeroconf
 
 from pixlsrve.mdns import record
 from pixlsrve.mdns.interfaces import Address, AddressChanges, Interface, lan_interfaces
+from pixlsrve.mdns.namesakes import Namesakes, Verdict
 from pixlsrve.mdns.record import Announcement
 
 log = structlog.get_logger(__name__)
@@ -35,10 +28,6 @@ SETTLE_S = 0.2
 RETRY_S = 5.0
 LONGEST_RETRY_S = 60.0
 GOODBYE_LIMIT_S = 4.0
-PATIENCE_S = 10.0
-"""How long a namesake that ought to give way may take to."""
-_SRV = 33
-"""RFC 2782."""
 
 
 class Advertiser:
@@ -136,23 +125,25 @@ class Advertiser:
         """
         async with _responding(interfaces) as zeroconf:
             try:
-                info = await self._register(zeroconf, interfaces)
-                rivals = _Namesakes(info, changes.poke)
-                zeroconf.zeroconf.async_add_listener(rivals, None)
-                self._interfaces, self._label = interfaces, info.name.removesuffix(f".{record.SERVICE_TYPE}")
-                self._trouble = ""
-                log.info("announced on the LAN", name=self._label, interfaces=[each.name for each in interfaces])
-                await self._hold(zeroconf, info, rivals, interfaces, changes)
+                with Namesakes(zeroconf.zeroconf, changes.poke) as namesakes:
+                    info = await self._register(zeroconf, interfaces, namesakes)
+                    self._interfaces, self._label = interfaces, info.name.removesuffix(f".{record.SERVICE_TYPE}")
+                    self._trouble = ""
+                    log.info("announced on the LAN", name=self._label, interfaces=[each.name for each in interfaces])
+                    await self._hold(zeroconf, info, namesakes, interfaces, changes)
             except asyncio.CancelledError:
                 await _say_goodbye(zeroconf)
                 raise
             finally:
                 self._interfaces, self._label = (), ""
 
-    async def _register(self, zeroconf: AsyncZeroconf, interfaces: tuple[Interface, ...]) -> ServiceInfo:
+    async def _register(
+        self, zeroconf: AsyncZeroconf, interfaces: tuple[Interface, ...], namesakes: Namesakes
+    ) -> ServiceInfo:
         """Announce under the first name that nobody else has (RFC 6762 §8.1). Raises NonUniqueNameException."""
         while True:
             info = self._info(interfaces)
+            namesakes.watch(info)
             try:
                 announced = await zeroconf.async_register_service(info)
             except NonUniqueNameException:
@@ -180,28 +171,26 @@ class Advertiser:
         self,
         zeroconf: AsyncZeroconf,
         info: ServiceInfo,
-        rivals: _Namesakes,
+        namesakes: Namesakes,
         interfaces: tuple[Interface, ...],
         changes: AddressChanges,
     ) -> None:
         """Answer questions until the interfaces change or we give way to a namesake."""
-        loop = asyncio.get_running_loop()
-        contested_s: float | None = None
+        namesakes.keep_asking()
         while True:
             await changes.wait()
             await asyncio.sleep(SETTLE_S)
             if self._read() != interfaces:
                 return
-            rival = rivals.take()
-            if rival is None:
-                continue
-            contested_s = contested_s or loop.time()
-            # Both sides hear of each other; the order of the names says without a word who gives way.
-            if rival > (info.server or "").lower() or loop.time() - contested_s > PATIENCE_S:
+            verdict = namesakes.verdict()
+            if verdict is Verdict.GIVE_WAY:
                 log.info("the name belongs to another host on the LAN too; taking another one", name=self._label)
+                namesakes.withdraw()
                 self._attempt = self._attempt % record.NAME_TRIES + 1
                 return
-            await (await zeroconf.async_update_service(info))
+            if verdict is Verdict.INSIST:
+                await (await zeroconf.async_update_service(info))
+                namesakes.keep_asking()
 
     def _fail(self, error: Exception) -> None:
         """Keep why it can't be done, and say so once."""
@@ -212,32 +201,6 @@ class Advertiser:
         if trouble != self._trouble:
             log.warning("announcing on the LAN failed", cause=trouble)
         self._trouble = trouble
-
-
-class _Namesakes(RecordUpdateListener):
-    """Notes hosts that announce our instance name for themselves (RFC 6762 §9); `tell` is called for each packet."""
-
-    def __init__(self, info: ServiceInfo, tell: Callable[[], None]) -> None:
-        self._key = info.key
-        self._server = (info.server or "").lower()
-        self._tell = tell
-        self._rival: str | None = None
-
-    def async_update_records(self, zc: Zeroconf, now: float, records: list[RecordUpdate]) -> None:
-        """Look for our name with another host."""
-        for update in records:
-            new = update.new
-            if new.type != _SRV or new.key != self._key or not new.ttl:
-                continue
-            server = str(getattr(new, "server_key", ""))
-            if server != self._server:
-                self._rival = server
-                self._tell()
-
-    def take(self) -> str | None:
-        """The host that was heard last; None when there was none since."""
-        rival, self._rival = self._rival, None
-        return rival
 
 
 @contextlib.asynccontextmanager

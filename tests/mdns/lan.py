@@ -83,6 +83,7 @@ class Lan:
         self._prefix = f"px{os.getpid() % 10_000}{chr(97 + Lan._count % 26)}"
         self._stack = contextlib.ExitStack()
         self._plugs = 0
+        self._ports: dict[str, str] = {}
         self.switch = self._namespace("sw")
         self.ip(self.switch, "link", "add", "bridge", "type", "bridge", "forward_delay", "0", "mcast_snooping", "0")
         self.ip(self.switch, "link", "set", "bridge", "up")
@@ -107,13 +108,21 @@ class Lan:
     def plug(self, namespace: str, interface: str, *addresses: str) -> None:
         """Give a namespace an interface on this LAN; it is up when this returns."""
         self._plugs += 1
-        port = f"port{self._plugs}"
+        port = self._ports[namespace] = f"port{self._plugs}"
         self.ip(self.switch, "link", "add", port, "type", "veth", "peer", "name", interface, "netns", namespace)
         self.ip(self.switch, "link", "set", port, "master", "bridge", "up")
         for address in addresses:
             extra = ["nodad"] if ":" in address else []
             self.ip(namespace, "addr", "add", address, "dev", interface, *extra)
         self.ip(namespace, "link", "set", interface, "up")
+
+    def part(self, namespace: str) -> None:
+        """Take the port of a namespace's latest interface out of the LAN; its own end sees no difference."""
+        self.ip(self.switch, "link", "set", self._ports[namespace], "nomaster")
+
+    def join(self, namespace: str) -> None:
+        """The opposite of `part`."""
+        self.ip(self.switch, "link", "set", self._ports[namespace], "master", "bridge")
 
     def start(self, namespace: str, *command: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
         """A program in a namespace, ended with the LAN at the latest."""

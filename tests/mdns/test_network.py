@@ -22,6 +22,9 @@ TXT = {
     '"secure=true"',
     '"name=attic"',
 }
+OTHER_SERVER = "pixlsrve-00000000.local"
+APART = {("attic", "pixlsrve-3f2b8c1e.local"), (r"attic\032\0402\041", OTHER_SERVER)}
+"""Two namesakes as avahi shows them; the one whose host's name is the earlier one has given way."""
 PROTOCOL, NAME, SERVER, ADDRESS, PORT, TEXT = 2, 3, 6, 7, 8, 9
 
 
@@ -109,6 +112,29 @@ def test_second_namesake_gives_way(lan: Lan) -> None:
     until_s = time.monotonic() + LIMIT_S
     while "announced attic (2)\n" not in first.lines.so_far() + second.lines.so_far():
         assert time.monotonic() < until_s
+
+
+def test_namesake_heard_while_announcing(lan: Lan) -> None:
+    """A namesake that speaks once, between our first announcement and our last one, is not missed: one gives way."""
+    host, other = lan.host("host", "192.0.2.10/24", has_ipv6=False), lan.host("other", "192.0.2.66/24", has_ipv6=False)
+    rival = Lines(lan.start(other, sys.executable, "-m", "tests.mdns.rival", "192.0.2.66", "attic").stdout)
+    rival.wait(lambda line: line == "listening\n")
+    attic = lan.advertise(host, "attic")
+    rival.wait(lambda line: line == "claimed\n")
+    attic.wait_named("attic (2)")
+
+
+def test_namesakes_whose_lans_are_joined(lan: Lan) -> None:
+    """Hosts that could not hear each other when they took the same name are both found once they can."""
+    one, two = lan.host("one", "192.0.2.10/24", has_ipv6=False), lan.host("two", "192.0.2.11/24", has_ipv6=False)
+    # The one that keeps the name comes to the witness last, and has to correct what is believed there.
+    witness = lan.avahi(lan.host("eyes", "192.0.2.20/24", has_ipv6=False))
+    lan.part(one)
+    assert lan.advertise(two, "attic", OTHER_ID).name() == "attic"
+    witness.ask_until(lambda rows: {(row[NAME], row[SERVER]) for row in rows} == {("attic", OTHER_SERVER)})
+    assert lan.advertise(one, "attic", HOST_ID).name() == "attic"
+    lan.join(one)
+    witness.ask_until(lambda rows: {(row[NAME], row[SERVER]) for row in rows} == APART)
 
 
 def test_ipv6_only(lan: Lan) -> None:
