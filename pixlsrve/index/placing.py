@@ -128,7 +128,8 @@ class Placer:
         fresh = [item for item in unsettled if id(item) not in settled_places]
         new_rows, back = await self._identify(root, fresh)
         await self._write_moved_ids(moved)
-        async with self._context.index.transaction() as tx:
+
+        async def work(tx: Transaction) -> None:
             touched = await self._write_moves(tx, moved, pushed_out)
             await self._write_changes(tx, changed, back)
             await files.set_seen(tx, seen)
@@ -141,6 +142,8 @@ class Placer:
             await folders.set_seen(tx, signed)
             touched |= {item.folder_id for item in unsettled}
             await counts.refresh(tx, touched)
+
+        await self._context.index.write(work)
         if unsettled or seen:
             self._context.version.bump()
         self._note(session, moved, pushed_out, changed, back, new_rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -39,11 +38,10 @@ class Results:
 
     async def put_headers(self, found: Sequence[tuple[WorkRow, Facts | Refusal]]) -> None:
         """Headers that were read, refusals included."""
-        facts_found = [facts for _, facts in found]
-        await asyncio.to_thread(self._places, facts_found)
-        async with self._context.index.transaction() as tx:
-            # Asked again here, from the cache: the names may have arrived meanwhile, and what was committed been named.
-            labels = self._places(facts_found)
+
+        async def work(tx: Transaction) -> list[tuple[WorkRow, Refusal]]:
+            # Asked here and not before: the names may arrive meanwhile, and what was committed be named.
+            labels = self._places([facts for _, facts in found])
             current = await stages.still_as(tx, [row for row, _ in found])
             fresh = [
                 (row, facts, label) for (row, facts), label in zip(found, labels, strict=True) if row.id in current
@@ -58,6 +56,9 @@ class Results:
             await self._wording.rewrite(tx, [row.id for row in good])
             await repair(tx, self._wording, [row.id for row in good if row.pair_key])
             await counts.refresh(tx, {row.folder_id for row, _, _ in fresh})
+            return refused
+
+        refused = await self._context.index.write(work)
         self._context.version.bump()
         self._report([(row, item) for row, item in refused if row.refusal_reason != item.reason])
 
@@ -120,7 +121,8 @@ class Results:
     async def put_contents(self, found: Sequence[tuple[WorkRow, Content | None]]) -> None:
         """Contents that were read; None for one whose bytes are the ones known."""
         await self._put_thumbnails([content for _, content in found if content is not None])
-        async with self._context.index.transaction() as tx:
+
+        async def work(tx: Transaction) -> tuple[list[WorkRow], list[tuple[WorkRow, Refusal, bool]]]:
             current = await stages.still_as(tx, [row for row, _ in found])
             fresh = [(row, content) for row, content in found if row.id in current]
             await stages.put_same_content(tx, [row.id for row, content in fresh if content is None])
@@ -133,18 +135,25 @@ class Results:
             await words.remove(tx, [row.date_key for row in hidden])
             await repair(tx, self._wording, [row.id for row in hidden])
             await counts.refresh(tx, {row.folder_id for row in hidden})
+            return [row for row, _ in fresh], verdicts
+
+        current, verdicts = await self._context.index.write(work)
         self._context.version.bump()
         self._report([(row, item) for row, item, hides in verdicts if hides])
-        silent = {row.id for row in hidden}
-        for row, _ in fresh:
+        silent = {row.id for row, _, hides in verdicts if hides}
+        for row in current:
             if row.id not in silent and row.refusal_reason is None:
                 self._announce(row)
 
     async def put_hash(self, row: WorkRow, sha256: bytes) -> None:
         """The hash that a file was given on its way here; listeners hear of the file now, of its thumbnail later."""
-        async with self._context.index.transaction() as tx:
+
+        async def work(tx: Transaction) -> tuple[bool, WorkRow]:
             is_new = await stages.put_hash(tx, row.id, row.size_bytes, row.mtime_ns, sha256)
             (now,) = await stages.work_rows(tx, [row.id]) or [row]
+            return is_new, now
+
+        is_new, now = await self._context.index.write(work)
         self._context.version.bump()
         if is_new and now.refusal_reason is None:
             self._announce(row)

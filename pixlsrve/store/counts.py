@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from pixlsrve.store.database import Transaction
 from pixlsrve.store.date_key import sort_us_sql
@@ -33,7 +33,9 @@ _REFRESH = f"""
 """  # noqa: S608  # only our own words
 
 
-async def refresh(tx: Transaction, folder_ids: Iterable[int]) -> None:
+async def refresh(tx: Transaction, folder_ids: Collection[int]) -> None:
     """Recompute totals, dates and covers of these folders and of every folder above them, the lowest first."""
+    if not folder_ids:
+        return
     changed = json.dumps(sorted(folder_ids))
     await tx.execute_many(_REFRESH, await tx.fetch_all(_ABOVE, (changed,)))

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence, Sized
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence, Sized
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 import aiosqlite
 
 from pixlsrve.errors import StorageError, StorageFull, Unavailable
 
+T = TypeVar("T")
 Row = tuple[Any, ...]
 Parameters = Sequence[Any]
 QUERY_LIMIT_S = 5.0
@@ -103,6 +104,35 @@ class Transaction:
         return rows[0] if rows else None
 
 
+class _Inside(Transaction):
+    """The same in the connection's own thread, where nothing has to be waited for."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path, on_damage: OnDamage | None) -> None:
+        self._inside = connection
+        self._path = path
+        self._on_damage = on_damage
+
+    async def execute(self, sql: str, parameters: Parameters = ()) -> int:
+        with _translated(self._path, self._on_damage):
+            return self._inside.execute(sql, parameters).rowcount
+
+    async def insert(self, sql: str, parameters: Parameters = ()) -> int:
+        with _translated(self._path, self._on_damage):
+            return int(self._inside.execute(sql, parameters).lastrowid or 0)
+
+    async def execute_many(self, sql: str, rows: Iterable[Parameters]) -> None:
+        with _translated(self._path, self._on_damage):
+            self._inside.executemany(sql, rows)
+
+    async def fetch_all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
+        with _translated(self._path, self._on_damage):
+            return self._inside.execute(sql, parameters).fetchall()
+
+
+Work = Callable[[Transaction], Coroutine[Any, Any, T]]
+"""What a transaction does, where that awaits nothing but the transaction and may happen in another thread."""
+
+
 class Database:
     """One SQLite file: a single writing connection and `readers` reading ones.
 
@@ -173,6 +203,30 @@ class Database:
                         await self._writer.execute_fetchall("ROLLBACK")
                 raise
 
+    async def write(self, work: Work[T]) -> T:
+        """`transaction` in one way to the connection's thread, not one for each statement; what `work` gives back.
+
+        Who is cancelled meanwhile does not hear whether it was committed.
+        """
+        async with self._write_lock:
+            with _translated(self.path, self._on_damage):
+                # What aiosqlite does all its own work by; it has no public name for it.
+                return await self._writer._execute(self._perform, work)  # type: ignore[no-any-return, no-untyped-call]
+
+    def _perform(self, work: Work[T]) -> T:
+        """For the connection's thread: the whole transaction."""
+        connection = self._writer._conn
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            result = _done(work(_Inside(connection, self.path, self._on_damage)))
+            connection.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+            raise
+        return result
+
     async def fetch_all(self, sql: str, parameters: Parameters = (), *, limit_s: float = QUERY_LIMIT_S) -> list[Row]:
         """All rows of one SELECT. Raises Unavailable (too_slow) after `limit_s`."""
         reader = await self._free.get()
@@ -203,6 +257,17 @@ class Database:
         """The first row, or None."""
         rows = await self.fetch_all(sql, parameters)
         return rows[0] if rows else None
+
+
+def _done(work: Coroutine[Any, Any, T]) -> T:
+    """The result of what waits for nothing."""
+    try:
+        work.send(None)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+    finally:
+        work.close()
+    raise RuntimeError("a transaction's work awaits something beside the transaction")
 
 
 def _pragmas(durability: Durability, cache_kib: int) -> tuple[str, ...]:

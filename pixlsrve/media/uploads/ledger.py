@@ -9,7 +9,7 @@ from typing import NamedTuple
 from pixlsrve.store.database import Database, Transaction
 
 Entry = Callable[[Transaction], Awaitable[None]]
-"""Statements of one upload; they may be run again, in another transaction, where the first was rolled back."""
+"""Statements of one upload, which await nothing else; run again by themselves where others' were rolled back."""
 
 
 class _Waiting(NamedTuple):
@@ -50,10 +50,13 @@ class Ledger:
 
     async def _write_together(self, batch: list[_Waiting]) -> None:
         """One transaction; where that fails, each upload by itself, so that none fails for another's sake."""
+
+        async def work(tx: Transaction) -> None:
+            for waiting in batch:
+                await waiting.entry(tx)
+
         try:
-            async with self._state.transaction() as tx:
-                for waiting in batch:
-                    await waiting.entry(tx)
+            await self._state.write(work)
         except Exception as error:  # noqa: BLE001  # it goes to who waits
             if len(batch) > 1:
                 for waiting in batch:
