@@ -88,6 +88,7 @@ class Bench:
         self._dice = random.Random(1)
         self._file = folder / "sent.wav"
         self._size_bytes = size_bytes
+        self._number = 0
 
     def _fresh(self) -> None:
         make_sound(self._file, self._size_bytes, self._dice)
@@ -118,15 +119,17 @@ class Bench:
         self._fresh()
         began = time.perf_counter()
         self._to_nginx()
-        for path in (self._folder / "nginx" / "files" / "sent.wav", self._folder / "nginx" / "files"):
+        files = self._folder / "nginx" / "files"
+        for path in (files / f"{self._number}.wav", files):
             fd = os.open(path, os.O_RDONLY)
             os.fsync(fd)
             os.close(fd)
         return time.perf_counter() - began
 
     def _to_nginx(self) -> float:
-        (self._folder / "nginx" / "files" / "sent.wav").unlink(missing_ok=True)
-        return self._send(["-H", "Expect:", f"{self._reference}/sent.wav"], "201")
+        # A new file each time, as with ours: memory that another file has just left is quicker to fill than fresh one.
+        self._number += 1
+        return self._send(["-H", "Expect:", f"{self._reference}/{self._number}.wav"], "201")
 
     def _send(self, options: list[str], expected: str) -> float:
         command = ["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "-T", str(self._file), *options]

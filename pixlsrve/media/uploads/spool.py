@@ -17,7 +17,7 @@ from pixlsrve.media.uploads.trouble import translated
 
 P = ParamSpec("P")
 T = TypeVar("T")
-BLOCK_BYTES = 1024 * 1024
+BLOCK_BYTES = 256 * 1024
 """What is gathered before a thread writes it: a thread for each network packet would cost more than the writing."""
 FILE_MODE = 0o640
 """So that a household's file server can share it (DESIGN section 8)."""
