@@ -234,6 +234,7 @@ class Campaign:
         self.is_over.set()
         for client in self._clients:
             client.join(GIVE_UP_S)
+        self.daemon.cli("scan", "--wait")  # what a crash left unrecorded in its place gets its hash by a scan
         phone = Phone(self.daemon, self.token)
         known = {digest: photo for client in self._clients for digest, photo in client.acknowledged.items()}
         shown = self._listed(phone)
