@@ -8,11 +8,10 @@ from __future__ import annotations
 import copy
 import errno
 import os
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import inspect
@@ -20,10 +19,8 @@ from msgspec import inspect
 from pixlsrve import config as configuration
 from pixlsrve.config import SETTINGS_FILE, Config, Layers
 from pixlsrve.errors import ConfigError, Conflict, InvalidInput, NotPermitted, StorageError, StorageFull
+from pixlsrve.settings_text import with_values
 from pixlsrve.store.durable import write_whole
-
-if TYPE_CHECKING:
-    from tomlkit import TOMLDocument
 
 CHANGEABLE = frozenset(
     {
@@ -242,45 +239,21 @@ def write(layers: Layers) -> None:
 
     What a person wrote beside the changed keys stays. Raises Conflict, StorageFull, StorageError.
     """
-    import tomlkit  # 5 MB and 50 ms, for what happens once a month
-    from tomlkit.exceptions import TOMLKitError
-
     path = layers.data_dir / SETTINGS_FILE
     try:
         old = path.read_text("utf-8") if path.is_file() else _HEAD
-        document = tomlkit.parse(old)
-        _edit(document, layers.page)
-        text = document.as_string()
-        if _without_empty(tomllib.loads(text)) != _without_empty(layers.page):
-            raise ValueError(text)
+        text = with_values(old, {key: _find(layers.page, key) for key in sorted(CHANGEABLE)})
         write_whole(path, text.encode())
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StorageFull("There is no room for the settings on the disk of the data directory.") from error
         raise StorageError(f"The settings can't be written: {error.strerror}.") from error
-    except (TOMLKitError, ValueError) as error:
+    except (ConfigError, UnicodeDecodeError) as error:
         raise Conflict(
             f"{SETTINGS_FILE} in the data directory can't be changed without losing other settings; "
             "edit it by hand, or remove it.",
             reason="bad_settings",
         ) from error
-
-
-def _edit(document: TOMLDocument, wanted: Mapping[str, Any]) -> None:
-    """Have the document say what is wanted of the changeable keys."""
-    import tomlkit
-
-    for key in sorted(CHANGEABLE):
-        section, _, name = key.rpartition(".")
-        value, holder = _find(wanted, key), document.get(section) if section else document
-        if value is None:
-            if holder is not None:
-                holder.pop(name, None)
-        elif holder is None:
-            document[section] = tomlkit.table()
-            document[section][name] = value
-        elif name not in holder or holder[name] != value:
-            holder[name] = value
 
 
 def _with(layers: Layers, key: str, value: Any) -> Layers:
@@ -295,11 +268,6 @@ def _with(layers: Layers, key: str, value: Any) -> Layers:
     else:
         holder[name] = value
     return msgspec.structs.replace(layers, page=page)
-
-
-def _without_empty(layer: dict[str, Any]) -> dict[str, Any]:
-    """A layer without sections that say nothing."""
-    return {key: value for key, value in layer.items() if value != {}}
 
 
 def _find(layer: Any, key: str) -> Any:

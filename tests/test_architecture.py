@@ -28,6 +28,7 @@ LAYERS = (
         "events",
         "services",
         "config",
+        "settings_text",
         "instance",
         "logs",
         "outbound",

@@ -23,11 +23,12 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Put `content` in the place of a file of ours, mode 0600. Raises OSError."""
+def write_whole(path: Path, content: bytes, *, mode: int = 0o600) -> None:
+    """Put `content` in the place of a file of ours. Raises OSError."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
         with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, mode)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

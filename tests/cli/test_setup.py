@@ -14,9 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from pixlsrve.cli import likely_folders, settings_file
+from pixlsrve.cli import likely_folders
 from pixlsrve.cli.control import Control
-from pixlsrve.errors import ConfigError
 from tests.daemon import COMMAND, START_LIMIT_S, free_port
 from tests.terminal import Terminal
 
@@ -173,15 +172,6 @@ def test_broken_file_is_left_alone(home: Path, tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "not valid TOML" in done.stderr
     assert file.read_text() == "photos = ["
-
-
-def test_keys_inside_texts_are_no_keys() -> None:
-    """A line that only looks like the key, inside a text of several lines, is left."""
-    old = 'note = """\nphotos = [1]\n"""\nphotos = ["/a"]\n[http]\n'
-    text = settings_file.with_values(old, {"photos": ['/b "c"\\d']})
-    assert tomllib.loads(text) == {"photos": ['/b "c"\\d'], "note": "photos = [1]\n", "http": {}}
-    with pytest.raises(ConfigError):
-        settings_file.with_values("a.b = 1\n", {"a": "x"})
 
 
 def test_likely_folders(home: Path, tmp_path: Path) -> None:

@@ -114,8 +114,11 @@ def test_settings_keep_what_stands_in_them() -> None:
     assert tomllib.loads(with_photos(text, ["/c", "/a b/ü"]))["photos"] == ["/a b/ü", "/c"]
     assert with_photos(text, []) == text
     assert tomllib.loads(with_photos("[http]\nport = 1\n", ["/a"])) == {"photos": ["/a"], "http": {"port": 1}}
-    with pytest.raises(ConfigError, match="by hand"):
-        with_photos('photos = [\n  "/a",\n]\n', ["/b"])
+    for written in ('photos = [\n  "/a", # ]\n]\n', '#photos = []\nphotos = ["/a"]\n'):
+        assert tomllib.loads(with_photos(written, ["/b"]))["photos"] == ["/a", "/b"]
+    assert tomllib.loads(with_photos('#photos = ["/x"]\nphotos = []\n', ["/b"]))["photos"] == ["/b"]
+    with pytest.raises(ConfigError, match="not valid"):
+        with_photos("photos = [", ["/b"])
 
 
 def test_settings_come_with_the_defaults() -> None:
