@@ -20,8 +20,9 @@ from pixlsrve.errors import PixlsrveError
 from pixlsrve.http import library
 from pixlsrve.http.conditions import format_http_date
 from pixlsrve.http.hosts import Hosts
-from pixlsrve.http.limits import RateClass, RateLimiter
+from pixlsrve.http.limits import RateLimiter
 from pixlsrve.http.metrics import Tally
+from pixlsrve.http.routing import Rate
 from pixlsrve.media.thumbnails import SIDES_PX
 from pixlsrve.model import Principal
 
@@ -132,7 +133,7 @@ class Express:
     def _count(self, principal: Principal) -> str | None:
         """Count the request; the fields that say so, or None where it is one too many (that is not counted)."""
         source = principal.device_id or principal.account_id or principal.id
-        verdict = self._limiter.check(RateClass.THUMBNAILS, source)
+        verdict = self._limiter.check(Rate.THUMBNAILS, source)
         if verdict is None:
             return ""
         if not verdict.is_allowed:

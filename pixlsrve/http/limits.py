@@ -7,7 +7,6 @@ import ipaddress
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
-from enum import StrEnum
 
 import msgspec
 
@@ -23,22 +22,12 @@ _COUNT_BITS = 30
 _COUNT_MASK = (1 << _COUNT_BITS) - 1
 _FORWARDED_HOPS_MAX = 32
 
+AUTH = "auth"
+"""The class whose sources nobody may push out by being many; classes are the rows of [rate_limits]."""
 RECENT_SOURCES = 4096
 """Sources in each of the two generations of an ordinary class: far more than a household has, 5 MB in all."""
 AUTH_SOURCES = 32768
 """Sources of class `auth` that are counted singly."""
-
-
-class RateClass(StrEnum):
-    """What is counted together: the rows of [rate_limits]."""
-
-    AUTH = "auth"
-    PHOTOS = "photos"
-    BROWSE = "browse"
-    THUMBNAILS = "thumbnails"
-    SEARCH = "search"
-    UPLOADS = "uploads"
-    OTHER = "other"
 
 
 class Rate(msgspec.Struct, frozen=True):
@@ -153,14 +142,14 @@ class RateLimiter:
     ) -> None:
         self._clock = clock
         self._wall = wall
-        self._classes: dict[RateClass, tuple[int, int, _Recent | _Strict]] = {}
-        for name in RateClass:
+        self._classes: dict[str, tuple[int, int, _Recent | _Strict]] = {}
+        for name in rates.__struct_fields__:
             rate = parse_rate(getattr(rates, name))
             if rate is not None:
-                table = _Strict(auth_sources) if name is RateClass.AUTH else _Recent(recent_sources)
+                table = _Strict(auth_sources) if name == AUTH else _Recent(recent_sources)
                 self._classes[name] = (rate.limit, rate.period_s * 1000, table)
 
-    def check(self, name: RateClass, key: str) -> Verdict | None:
+    def check(self, name: str, key: str) -> Verdict | None:
         """Count one request of `key`; None where the class is off. Refused requests are not counted."""
         entry = self._classes.get(name)
         if entry is None:

@@ -18,7 +18,7 @@ from pixlsrve.errors import InvalidInput, NotAuthenticated, NotPermitted, PathTr
 from pixlsrve.http import failures, inputs, keys
 from pixlsrve.http.credentials import Callers, Credential, Tickets
 from pixlsrve.http.hosts import Hosts
-from pixlsrve.http.limits import RateClass, RateLimiter, address_key
+from pixlsrve.http.limits import RateLimiter, address_key
 from pixlsrve.http.metrics import Tally
 from pixlsrve.http.origins import Origins
 from pixlsrve.http.peers import Peers
@@ -62,12 +62,12 @@ class _Checks:
     def __init__(self, route: Route) -> None:
         self.route = route
         self.name = f"{route.method} {route.path}"
-        self.rate = None if route.rate is Rate.FREE else RateClass(route.rate.value)
+        self.rate = route.rate
         self.query = inputs.QueryCheck(route.query) if route.query is not None else None
         self.body = inputs.BodyCheck(route.body) if route.body is not None else None
         self.has_ids = "{" in route.path and failures.is_api(route.path)
         self.is_asked_for = route.is_asked_for
-        self.is_by_address = self.rate is RateClass.AUTH
+        self.is_by_address = route.rate is Rate.AUTH
         self.is_plain = route.access in {Access.MEMBER, Access.ADMIN} and not route.has_ticket
         self.needs_admin = route.access in {Access.ADMIN, Access.HOST}
 
@@ -146,7 +146,7 @@ class Gate:
 
     def count_malformed(self, address: str) -> Mapping[str, str]:
         """Count what was no HTTP request; the headers of its answer."""
-        verdict = self._limiter.check(RateClass.OTHER, address_key(address))
+        verdict = self._limiter.check(Rate.OTHER, address_key(address))
         return {} if verdict is None else verdict.headers()
 
     async def _admit(self, request: web.Request, checks: _Checks) -> None:
@@ -167,7 +167,7 @@ class Gate:
                 self._count(request, checks.rate, self._address(request))
                 raise
             principal = request.get(keys.PRINCIPAL)
-        if checks.rate is not None and not (checks.is_asked_for is not None and checks.is_asked_for(request)):
+        if checks.rate is not Rate.FREE and not (checks.is_asked_for is not None and checks.is_asked_for(request)):
             if principal is None or checks.is_by_address:
                 self._count(request, checks.rate, self._address(request))
             else:
@@ -185,7 +185,7 @@ class Gate:
             if principal is not None:
                 await self._check_again(request, principal)
 
-    def _begin(self, request: web.Request, rate: RateClass | None) -> None:
+    def _begin(self, request: web.Request, rate: Rate) -> None:
         """Number the request and check its Host: THREATS T27. One that is refused counts for its address.
 
         `request.host` is the request target's where that names one (RFC 9112 §3.2.2).
@@ -201,8 +201,8 @@ class Gate:
 
     async def _refuse(self, request: web.Request) -> web.StreamResponse:
         """404 or 405, counted like everything else. Raises always."""
-        self._begin(request, RateClass.OTHER)
-        self._count(request, RateClass.OTHER, self._address(request))
+        self._begin(request, Rate.OTHER)
+        self._count(request, Rate.OTHER, self._address(request))
         if failures.is_api(request.path) and inputs.has_traversal(request.path):
             raise PathTraversal("The address climbs out of the API.")
         allowed: set[str] = set()
@@ -251,9 +251,9 @@ class Gate:
     def _address(self, request: web.Request) -> str:
         return address_key(self._peers.address(request))
 
-    def _count(self, request: web.Request, rate: RateClass | None, source: str) -> None:
+    def _count(self, request: web.Request, rate: Rate, source: str) -> None:
         """Count the request. Raises RateLimited."""
-        verdict = None if rate is None else self._limiter.check(rate, source)
+        verdict = self._limiter.check(rate, source)
         if verdict is None:
             return
         request[keys.VERDICT] = verdict
