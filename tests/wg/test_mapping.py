@@ -15,7 +15,7 @@ from tests.wg.router_kit import HOST, OUTER, Place, place_in
 from tests.wg.town import INTERNET, give_default_route
 
 town.require()
-LEASE_S = 12
+LEASE_S = 8
 ONLY_UPNP, ONLY_PCP = {"enable_natpmp": "no"}, {"enable_upnp": "no"}
 each_protocol = pytest.mark.parametrize("settings", [ONLY_PCP, ONLY_UPNP], ids=["pcp", "upnp"])
 
