@@ -35,8 +35,7 @@ def job(program: Path, user: str, photos: list[str]) -> bytes:
 
 def install(program: Path, user: str, photos: list[str], run: place.Run = place.run, path: Path = JOB) -> None:
     """Have the job, running. Raises StartError."""
-    is_there = path.exists()
-    if is_there:
+    if path.exists():
         run(["launchctl", "bootout", f"system/{LABEL}"])
     path.write_bytes(job(program, user, photos))
     path.chmod(0o644)

@@ -31,9 +31,9 @@ def program() -> Path:
 
 def check_reachable(file: Path, user: str) -> None:
     """Raises StartError where `user` could not start `file`: its folders are closed to others."""
-    facts = pwd.getpwnam(user) if user != "root" else None
-    if facts is None:
+    if user == "root":
         return
+    facts = pwd.getpwnam(user)
     for part in (*reversed(file.resolve().parents), file.resolve()):
         mode = part.stat()
         bit = stat.S_IXUSR if mode.st_uid == facts.pw_uid else stat.S_IXOTH

@@ -100,3 +100,12 @@ class Backend(Protocol):
 
     async def tear_down(self) -> None:
         """Remove the interface; fine when there is none. Never raises TunnelUnavailable."""
+
+
+def port_taken(port: int) -> TunnelUnavailable:
+    """The error for a UDP port that can't be had."""
+    return TunnelUnavailable(
+        f"The UDP port {port} is taken by another program.",
+        "`ss -lunp` shows which one: end it, or set wireguard.port to another port.",
+        reason="port_taken",
+    )

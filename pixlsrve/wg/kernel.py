@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from pixlsrve.wg.interface import DesiredPeer, InterfaceSettings, PeerState, TunnelUnavailable, Why
+from pixlsrve.wg.interface import DesiredPeer, InterfaceSettings, PeerState, TunnelUnavailable, Why, port_taken
 from pixlsrve.wg.linux import NO_RIGHTS, has_net_admin
 
 log = structlog.get_logger(__name__)
@@ -197,10 +197,7 @@ def _refusal(code: int, settings: InterfaceSettings | None) -> TunnelUnavailable
     if code == errno.EAFNOSUPPORT:
         return TunnelUnavailable(*_NO_NETLINK)
     if code == errno.EADDRINUSE and settings is not None:
-        return TunnelUnavailable(
-            f"The UDP port {settings.port} is taken by another program.",
-            "End that program (`ss -lunp` shows it), or set wireguard.port to another port.",
-        )
+        return port_taken(settings.port)
     if code == errno.ENODEV:
         return TunnelUnavailable(f"The network interface {name} is gone.", "It is made again within a minute.")
     return TunnelUnavailable(f"The kernel refuses the network interface {name}: {os.strerror(code)}.")

@@ -12,6 +12,7 @@ import socket
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+import msgspec
 from pyroute2.iproute.linux import AsyncIPRoute  # type: ignore[import-untyped]  # the library has no types
 from pyroute2.netlink import NLM_F_ACK, NLM_F_REQUEST  # type: ignore[import-untyped]  # the same
 from pyroute2.netlink.exceptions import NetlinkError  # type: ignore[import-untyped]  # the same
@@ -43,9 +44,7 @@ async def ensure(settings: InterfaceSettings) -> None:
     async with AsyncIPRoute() as links:
         index = await _ensure_link(links, settings.name)
         attributes: Attributes = [["WGDEVICE_A_PRIVATE_KEY", base64.b64encode(settings.private_key)]]
-        if (
-            settings.port
-        ):  # a free one is chosen when the interface goes up; telling it 0 would choose another each time
+        if settings.port:  # else the kernel chooses one when the interface goes up, and another for each 0 it is told
             attributes.append(["WGDEVICE_A_LISTEN_PORT", settings.port])
         await _tell(settings.name, *attributes)
         await _ensure_address(links, index, settings.address)
@@ -68,7 +67,9 @@ async def peers(name: str) -> list[PeerState]:
             for attributes in message.get_attr("WGDEVICE_A_PEERS") or ():
                 peer = _peer(attributes)
                 known = found.get(peer.public_key)
-                found[peer.public_key] = peer if known is None else _joined(known, peer)
+                if known is not None:  # the kernel spread its allowed IPs over two messages
+                    peer = msgspec.structs.replace(known, allowed_ips=known.allowed_ips + peer.allowed_ips)
+                found[peer.public_key] = peer
     return list(found.values())
 
 
@@ -186,18 +187,6 @@ def _peer(attributes: Any) -> PeerState:
         last_handshake_s=(handshake["tv_sec"] or None) if handshake else None,
         received_bytes=attributes.get_attr("WGPEER_A_RX_BYTES") or 0,
         sent_bytes=attributes.get_attr("WGPEER_A_TX_BYTES") or 0,
-    )
-
-
-def _joined(first: PeerState, rest: PeerState) -> PeerState:
-    """A peer whose allowed IPs the kernel spread over two messages."""
-    return PeerState(
-        public_key=first.public_key,
-        allowed_ips=first.allowed_ips + rest.allowed_ips,
-        endpoint=first.endpoint,
-        last_handshake_s=first.last_handshake_s,
-        received_bytes=first.received_bytes,
-        sent_bytes=first.sent_bytes,
     )
 
 

@@ -19,7 +19,7 @@ import structlog
 
 from pixlsrve.wg import process as processes
 from pixlsrve.wg import uapi
-from pixlsrve.wg.interface import DesiredPeer, InterfaceSettings, PeerState, TunnelUnavailable, Why
+from pixlsrve.wg.interface import DesiredPeer, InterfaceSettings, PeerState, TunnelUnavailable, Why, port_taken
 from pixlsrve.wg.linux import LinuxLinks
 from pixlsrve.wg.macos import MacLinks
 from pixlsrve.wg.process import Process
@@ -230,15 +230,6 @@ def check_port(port: int) -> None:
         except OSError as error:
             if error.errno in (errno.EADDRINUSE, errno.EACCES):
                 raise port_taken(port) from error
-
-
-def port_taken(port: int) -> TunnelUnavailable:
-    """The error for a UDP port that can't be had."""
-    return TunnelUnavailable(
-        f"The UDP port {port} is taken by another program.",
-        "`ss -lunp` shows which one: end it, or set wireguard.port to another port.",
-        reason="port_taken",
-    )
 
 
 def _not_ours(name: str) -> TunnelUnavailable:

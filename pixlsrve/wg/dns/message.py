@@ -132,6 +132,7 @@ def parse_query(rest: bytes) -> Query:
     except (Malformed, IndexError, struct.error):
         query.rcode = FORMERR
         return query
+    query.key = _key(query)
     if not query.rcode and (query.qclass != IN or query.qtype in _TRANSFERS_AND_META):
         query.rcode = REFUSED
     return query
@@ -154,7 +155,6 @@ def _read_question(query: Query, rest: bytes) -> int:
     query.labels = tuple(labels)
     if query.qtype in (0, OPT):
         raise Malformed
-    query.key = _key(query)
     return offset + 4
 
 
@@ -174,7 +174,6 @@ def _read_edns(query: Query, rest: bytes, offset: int, count: int) -> None:
         offset = name_end + _FIXED.size + length
     if offset > len(rest):
         raise Malformed
-    query.key = _key(query)
 
 
 def _key(query: Query) -> bytes:

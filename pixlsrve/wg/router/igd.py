@@ -11,6 +11,7 @@ import ipaddress
 import socket
 import time
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -40,7 +41,7 @@ _MOST_ANSWERS = 20
 """That are looked at; a router sends a few."""
 _MOST_BYTES = 4_096
 _DESCRIPTION = "pixlsrve"
-_NO_SUCH_ENTRY, _CONFLICT, _SAME_PORTS, _ONLY_PERMANENT = 714, 718, 724, 725
+_CONFLICT, _SAME_PORTS, _ONLY_PERMANENT = 718, 724, 725
 _NONSENSE = (UpnpError, Unavailable, ValueError, TypeError, LookupError, AttributeError, RecursionError, TimeoutError)
 """What comes of answers that are none: bad XML, bad types, missing parts."""
 
@@ -154,7 +155,6 @@ class Igd:
 
     async def make(self) -> Mapping:
         """The first of the wished ports that no other host has."""
-        await self._find()
         for port in self._wish.outer_ports:
             if await self._holder(port) in (None, self._ours) and await self._add(port):
                 return await self._made(port)
@@ -162,10 +162,10 @@ class Igd:
 
     async def keep(self, mapping: Mapping) -> Mapping:
         """Look whether it is there; add it again when it is gone or half of its lease is over."""
-        if await self._holder(mapping.port) == self._ours and (not mapping.lease_s or time.monotonic() < self._due_s):
-            outer = await self.outer()
-            return Mapping(outer=outer, port=mapping.port, lease_s=mapping.lease_s)
-        if await self._holder(mapping.port) in (None, self._ours) and await self._add(mapping.port):
+        holder = await self._holder(mapping.port)
+        if holder == self._ours and (not mapping.lease_s or time.monotonic() < self._due_s):
+            return replace(mapping, outer=await self.outer())
+        if holder in (None, self._ours) and await self._add(mapping.port):
             return await self._made(mapping.port)
         return await self.make()
 
@@ -215,7 +215,6 @@ class Igd:
 
     async def _add(self, port: int) -> bool:
         """Map a port; False when another host has it. Raises Refusal, NoAnswer."""
-        await self._find()
         for lease_s in dict.fromkeys((self._lease_s, 0)):
             try:
                 await self._call(
