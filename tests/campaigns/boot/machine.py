@@ -28,14 +28,9 @@ class Machine:
     """One machine in a network namespace; its files are below `root`. Needs root's rights."""
 
     def __init__(self, cache: Path, folder: Path, namespace: str) -> None:
-        self._base = _base(cache)
         self._folder = folder
         self._namespace = namespace
-        self.root = folder / "root"
-        for name in ("upper", "work", "root"):
-            (folder / name).mkdir(parents=True)
-        layers = f"lowerdir={self._base},upperdir={folder / 'upper'},workdir={folder / 'work'}"
-        subprocess.run(["mount", "-t", "overlay", "overlay", "-o", layers, str(self.root)], check=True)
+        self.root = debian(cache, folder)
         self._console = (folder / "console").open("wb")
         self._nspawn: subprocess.Popen[bytes] | None = None
         self.pid = 0
@@ -122,6 +117,15 @@ def _children(pid: int) -> list[int]:
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         found += [int(word) for word in task.read_text().split()]
     return found
+
+
+def debian(cache: Path, folder: Path) -> Path:
+    """A Debian 12 without Python in `folder`, an overlay over the one in `cache`; whoever asked unmounts it."""
+    for name in ("upper", "work", "root"):
+        (folder / name).mkdir(parents=True)
+    layers = f"lowerdir={_base(cache)},upperdir={folder / 'upper'},workdir={folder / 'work'}"
+    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", layers, str(folder / "root")], check=True)
+    return folder / "root"
 
 
 def _base(cache: Path) -> Path:
