@@ -46,7 +46,6 @@ class _Task:
     job: frames.Job
     files: list[int]
     sink: Sink | None
-    is_interactive: bool
     is_heavy: bool = False
     done: asyncio.Future[frames.Answer] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
@@ -214,7 +213,7 @@ class WorkerPool:
         """The job's answer; a crash is tried again, a deadline is not. Failures are answers of kind Refused."""
         async with self._places[interactive]:
             for _ in range(attempts):
-                task = _Task(job, files, sink, interactive, is_heavy)
+                task = _Task(job, files, sink, is_heavy)
                 async with self._changed:
                     (self._heavy if is_heavy else self._queues[interactive]).append(task)
                     self._changed.notify_all()

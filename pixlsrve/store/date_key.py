@@ -14,13 +14,8 @@ def date_key(at_us: int, number: int) -> int:
     return first_key(at_us) | (number & ((1 << UNIQUE_BITS) - 1))
 
 
-def sort_us_of(key: int) -> int:
-    """The moment of a key, microseconds since the Unix epoch, whole milliseconds."""
-    return ((key >> UNIQUE_BITS) + _START_MS) * 1_000
-
-
 def sort_us_sql(key: str) -> str:
-    """The same as an SQL expression of the expression `key`."""
+    """The moment of a key, microseconds since the Unix epoch, whole milliseconds: SQL for the expression `key`."""
     return f"((({key}) >> {UNIQUE_BITS}) + {_START_MS}) * 1000"
 
 

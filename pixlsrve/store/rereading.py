@@ -135,11 +135,6 @@ def _forget(descriptor: int) -> None:
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def last_complete_us(data_dir: Path) -> int | None:
-    """When everything was last read again; None when it never was."""
-    return _load(data_dir)[0] or None
-
-
 def _load(data_dir: Path) -> tuple[int, dict[str, int]]:
     """When the last whole pass began, and since when each file that it found bad was."""
     try:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pixlsrve.store.date_key import date_key, first_key, last_key, sort_us_of
+import contextlib
+import sqlite3
+
+from pixlsrve.store.date_key import date_key, first_key, last_key, sort_us_sql
 
 
 def test_keys_order_as_moments_do_and_fit_sqlite() -> None:
@@ -17,7 +20,9 @@ def test_keys_order_as_moments_do_and_fit_sqlite() -> None:
 def test_a_key_lies_within_its_millisecond() -> None:
     """A key says its millisecond again, whatever its number."""
     at_us = 1_689_431_400_123_000
-    for number in (0, 1, 2**19 - 1, 2**40 + 5):
-        assert first_key(at_us) <= date_key(at_us, number) <= last_key(at_us)
-        assert sort_us_of(date_key(at_us, number)) == at_us
+    with contextlib.closing(sqlite3.connect(":memory:")) as database:
+        for number in (0, 1, 2**19 - 1, 2**40 + 5):
+            assert first_key(at_us) <= date_key(at_us, number) <= last_key(at_us)
+            found = database.execute(f"SELECT {sort_us_sql('?')}", (date_key(at_us, number),)).fetchone()
+            assert found == (at_us,)
     assert last_key(at_us) < first_key(at_us + 1_000)

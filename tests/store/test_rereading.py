@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pixlsrve.store.rereading import Verdict, last_complete_us, read_again
+from pixlsrve.store.rereading import RECORD, Verdict, read_again
 from pixlsrve.store.verifying import Expected
 from tests.daemon import Daemon, StartDaemon, daemons
 from tests.index.library import make_photos
@@ -66,7 +66,6 @@ def test_date_when_a_file_was_last_good(tmp_path: Path) -> None:
     """A file that was good in the last whole pass was good then, and one that was bad already was not."""
     files = [_file(tmp_path / "root", name) for name in ("one", "two")]
     flip(files[0].path)
-    assert last_complete_us(tmp_path) is None
     before_us = time.time_ns() // 1000
     assert read_again(files, tmp_path).bad[0].last_good_us == KNOWN_US
     flip(files[1].path)
@@ -99,7 +98,7 @@ def test_interrupted_pass_is_not_taken_for_a_whole_one(tmp_path: Path) -> None:
     seen: list[int] = []
     found = read_again(files, tmp_path, interrupted)
     assert (found.is_complete, len(found.bad)) == (False, 1)
-    assert last_complete_us(tmp_path) is None
+    assert not (tmp_path / RECORD).exists()
 
 
 def test_verify_names_the_file_and_its_last_good_day(daemons: StartDaemon, tmp_path: Path) -> None:

@@ -135,30 +135,6 @@ def read_archive(
         return contents
 
 
-def peek(path: Path) -> Header:
-    """Only the header. Raises BackupRefused."""
-
-    class _Enough(Exception):
-        pass
-
-    found: list[Header] = []
-
-    def stop(header: Header) -> None:
-        found.append(header)
-        raise _Enough
-
-    try:
-        with _refusing(path), path.open("rb") as file:
-            is_packed = file.read(2) == _GZIP_MAGIC
-            file.seek(0)
-            source = gzip.GzipFile(fileobj=file) if is_packed else file
-            with tarfile.open(fileobj=_Forward(source, SLACK_BYTES, path), mode="r:") as archive:
-                _Reading(path, archive, lambda *_: None, lambda _: None).run(stop)
-    except _Enough:
-        return found[0]
-    raise BackupRefused(f"{path} is no backup of pixlsrve.")
-
-
 class _Reading:
     """One pass over an archive."""
 
@@ -170,14 +146,13 @@ class _Reading:
         self._found: dict[str, tuple[int, str]] = {}
         self._head_sha256 = ""
 
-    def run(self, on_header: Callable[[Header], None] = lambda _: None) -> Contents:
+    def run(self) -> Contents:
         """The contents. Raises BackupRefused."""
         entries = self._entries()
         first = next(entries, None)
         if first is None or first.name != HEADER:
             raise BackupRefused(f"{self._path} is no backup of pixlsrve.")
         header = self._header(first)
-        on_header(header)
         for entry in entries:
             if entry.name == MANIFEST:
                 members = self._manifest(entry)
