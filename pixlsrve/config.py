@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ import msgspec
 import platformdirs
 from msgspec import Meta
 
+from pixlsrve.config_words import explain
 from pixlsrve.errors import ConfigError
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
@@ -315,7 +315,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 
 def _from_environment(env: Mapping[str, str]) -> dict[str, Any]:
-    """The PIXLSRVE_… variables, nested; lists are separated by the path separator or commas."""
+    """The PIXLSRVE_… variables, nested; lists of folders are separated by the path separator, others by commas."""
     result: dict[str, Any] = {}
     for name, value in env.items():
         if not name.startswith("PIXLSRVE_") or name.startswith(NO_SETTINGS):
@@ -328,14 +328,9 @@ def _from_environment(env: Mapping[str, str]) -> dict[str, Any]:
                 raise ConfigError(f"{name} can't be used: the setting {key} is not a section.")
         if isinstance(target.get(keys[-1]), dict):
             raise ConfigError(f"{name} can't be used: {keys[-1]} is a section; name one of its settings.")
-        target[keys[-1]] = _split(value) if _is_list(keys) else value
+        separator = os.pathsep if keys == ["photos"] else ","
+        target[keys[-1]] = [part for part in value.split(separator) if part] if _is_list(keys) else value
     return result
-
-
-def _split(value: str) -> list[str]:
-    """`a,b` or `/a:/b` as a list."""
-    separator = os.pathsep if value.startswith(("/", "~")) else ","
-    return [part for part in value.split(separator) if part]
 
 
 def _is_list(keys: list[str]) -> bool:
@@ -365,34 +360,7 @@ def _convert(merged: dict[str, Any]) -> Config:
     try:
         return msgspec.convert(merged, Config, strict=False)
     except msgspec.ValidationError as error:
-        raise ConfigError(_explain(str(error), merged)) from error
-
-
-def _explain(message: str, merged: dict[str, Any]) -> str:
-    """msgspec's message as a sentence with the key's name and the value."""
-    what, _, where = message.partition(" - at `")
-    path = where.rstrip("`").removeprefix("$").lstrip(".")
-    unknown = re.search(r"unknown field `(.+)`", what)
-    if unknown:
-        section = _section_keys(path)
-        key = ".".join(filter(None, (path, unknown[1])))
-        return f"Unknown setting {key}; allowed here are: {', '.join(section)}."
-    value: Any = merged
-    for key in re.findall(r"[^.\[\]]+", path):
-        if isinstance(value, list):
-            value = value[int(key)] if key.isdigit() else value
-        elif isinstance(value, Mapping):
-            value = value.get(key)
-    return f"The setting {path} has the bad value {value!r}: {what[0].lower()}{what[1:]}."
-
-
-def _section_keys(path: str) -> list[str]:
-    """The names of the settings in the section at `path`."""
-    section: Any = Config
-    for key in filter(None, path.split(".")):
-        section = get_type_hints(section).get(key, SocialConfig) if isinstance(section, type) else SocialConfig
-    fields = section if isinstance(section, type) and issubclass(section, msgspec.Struct) else SocialConfig
-    return [field.name for field in msgspec.structs.fields(fields)]
+        raise ConfigError(explain(str(error), merged, Config)) from error
 
 
 def _check_overlaps(config: Config) -> None:

@@ -37,7 +37,7 @@ LAYERS = (
         "back_off",
         "own_addresses",
     },
-    {"notify"},
+    {"notify", "config_words"},
     {"model", "errors", "__init__"},
 )
 """Top may import below, never up; those on one line do not import each other."""

@@ -63,6 +63,13 @@ def test_environment_takes_lists_numbers_and_booleans(tmp_path: Path) -> None:
     assert settings.index.worker_seconds == 1.5
 
 
+def test_folders_in_the_environment_are_separated_by_colons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """docs/configuration.md: lists of folders are separated by colons, however their names begin."""
+    monkeypatch.chdir(tmp_path)
+    settings = _load(tmp_path, env={"PIXLSRVE_PHOTOS": "Pictures:Films, old"})
+    assert settings.photos == [f"{tmp_path}/Pictures", f"{tmp_path}/Films, old"]
+
+
 @pytest.mark.parametrize(
     ("toml", "env", "words"),
     [
@@ -71,10 +78,18 @@ def test_environment_takes_lists_numbers_and_booleans(tmp_path: Path) -> None:
         ("[nothing]\nx = 1", {}, ["nothing"]),
         ("[http]\nport = 70000", {}, ["http.port", "70000", "65535"]),
         ('[http]\nport = "many"', {}, ["http.port", "many"]),
-        ('[rate_limits]\nphotos = "fast"', {}, ["rate_limits.photos", "fast"]),
-        ('[accounts]\nregistration = "yes"', {}, ["accounts.registration", "yes"]),
-        ("photos = 5", {}, ["photos", "5"]),
-        ("[social.google]\nid = 1", {}, ["social", "id"]),
+        ('[rate_limits]\nphotos = "fast"', {}, ["rate_limits.photos", "fast", '"off"', "60/minute"]),
+        ('[accounts]\nregistration = "yes"', {}, ["accounts.registration", "yes", '"closed", "invite", "open"']),
+        ("photos = 5", {}, ["photos", "5", "a list of texts"]),
+        ('photos = ["a", 5]', {}, ["photos", "['a', 5]", "a list of texts"]),
+        ("http = 5", {}, ["http", "5", "tls_port"]),
+        ('[http]\ntls = "maybe"', {}, ["http.tls", "maybe", "true or false"]),
+        ("[index]\nworker_seconds = 0", {}, ["index.worker_seconds", "a number from 1 to 3600"]),
+        ('[wireguard]\ninterface = "a b"', {}, ["wireguard.interface", "a b", "1 to 15 letters"]),
+        ('[social.good]\nclient_id = "x"\n[social.google]\nid = 1', {}, ["social.google.id;", "client_id"]),
+        ('[social.google]\nissuer = "x"', {}, ["social.google.client_id is missing", "text"]),
+        ("[social.google]\nclient_id = 5", {}, ["social.google.client_id", "5", "text"]),
+        ('social = "x"', {}, ["social", "x", "client_id"]),
         ("photos = [", {}, ["not valid TOML"]),
         ("", {"PIXLSRVE_COLOUR": "red"}, ["colour"]),
         ("", {"PIXLSRVE_HTTP": "x"}, ["http"]),
