@@ -10,13 +10,13 @@ from aiohttp import web
 from pixlsrve.devices.service import DeviceServices
 from pixlsrve.errors import NotFound, NotPermitted
 from pixlsrve.http import identity, keys
+from pixlsrve.http.original_files import UNKNOWN
 from pixlsrve.model import Device, Principal, Role
 from pixlsrve.store.songs import Song
 
 DEVICES = web.AppKey("device_services", DeviceServices)
 """Mini-servers, songs and syncs."""
 
-UNKNOWN = "application/octet-stream"
 _FOLDERS = frozenset({"audio", "video", "image"})
 
 

@@ -12,9 +12,9 @@ from pixlsrve.devices.outcomes import SyncFailed
 from pixlsrve.devices.transfer import Transfer, TransferFailed
 from pixlsrve.errors import NotFound, Unavailable
 from pixlsrve.http import content, identity, keys, library
-from pixlsrve.http.device_access import DEVICES, UNKNOWN, file_name, is_own, mime_of, song_of, visible_device
+from pixlsrve.http.device_access import DEVICES, file_name, is_own, mime_of, song_of, visible_device
 from pixlsrve.http.disposition import content_disposition
-from pixlsrve.http.openfile import FileVersion
+from pixlsrve.http.original_files import REVALIDATE, UNKNOWN, send_original
 from pixlsrve.http.routing import Access, Rate, Route, with_slash
 from pixlsrve.media.assets import may_see
 from pixlsrve.model import Device
@@ -22,8 +22,6 @@ from pixlsrve.store.assets import Original
 from pixlsrve.store.songs import Song
 
 log = structlog.get_logger(__name__)
-
-REVALIDATE = "private, no-cache"
 
 
 async def get_media(request: web.Request) -> web.StreamResponse:
@@ -68,15 +66,10 @@ async def _send(request: web.Request, song: Song) -> web.StreamResponse:
     if root_id is None or path is None:
         raise NotFound("There is no such song.")
     fd = await request.app[library.ROOTS].open_original(root_id, path)
-    return await content.send_file(
-        request,
-        fd,
-        mime=UNKNOWN if original is None or original.mime is None else original.mime,
-        cache_control=REVALIDATE,
-        etag=None if original is None or original.sha256 is None else original.sha256.hex(),
-        version=None if original is None else FileVersion(original.size_bytes, original.mtime_ns, original.inode),
-        filename=file_name(song),
-    )
+    name = file_name(song)
+    if original is None:
+        return await content.send_file(request, fd, mime=UNKNOWN, cache_control=REVALIDATE, filename=name)
+    return await send_original(request, fd, original, filename=name)
 
 
 async def _original(request: web.Request, song: Song) -> Original | None:

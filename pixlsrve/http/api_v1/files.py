@@ -9,16 +9,13 @@ from aiohttp import web
 
 from pixlsrve.http import content, library, routing
 from pixlsrve.http.conditions import Outcome, Validators, evaluate
-from pixlsrve.http.openfile import FileVersion
+from pixlsrve.http.original_files import REVALIDATE, send_original, tag, version
 from pixlsrve.http.peers import is_direct
 from pixlsrve.http.ranges import Span
 from pixlsrve.http.routing import Access, Rate, Route
 from pixlsrve.media.originals import display_name
 from pixlsrve.media.thumbnails import parse_size
 from pixlsrve.store.assets import Asset, Original
-
-REVALIDATE = "private, no-cache"
-UNKNOWN = "application/octet-stream"
 
 
 class ThumbnailQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,30 +70,22 @@ async def _send(
     window: Span | None = None,
     attachment: bool = False,
 ) -> web.StreamResponse:
-    """One file from the disk, or a part of it, under a tag of what the index knows."""
+    """One file from the disk, or a part of it."""
     fd = await request.app[library.ROOTS].open_original(original.root_id, original.path)
-    return await content.send_file(
-        request,
-        fd,
-        mime=mime or original.mime or UNKNOWN,
-        cache_control=REVALIDATE,
-        etag=_tag(original, "" if window is None else f"-{window.start:x}"),
-        version=_version(original),
-        window=window,
-        filename=_name(original),
-        attachment=attachment,
+    return await send_original(
+        request, fd, original, filename=_name(original), mime=mime, window=window, attachment=attachment
     )
 
 
 async def _send_converted(request: web.Request, photo: Asset, asked: FullQuery) -> web.Response:
     """A JPEG of the original; not made at all for a client that has it."""
-    tag = _tag(photo.original, "-jpeg") or f"{_version(photo.original).etag()}-jpeg"
-    is_wanted = evaluate(request.method, request.headers, Validators(tag)) is Outcome.PROCEED
+    etag = f"{tag(photo.original) or version(photo.original).etag()}-jpeg"
+    is_wanted = evaluate(request.method, request.headers, Validators(etag)) is Outcome.PROCEED
     jpeg = await request.app[library.CONVERSIONS].jpeg(photo) if is_wanted else b""
     return content.send_bytes(
         request,
         jpeg,
-        etag=tag,
+        etag=etag,
         mime="image/jpeg",
         cache_control=REVALIDATE,
         filename=f"{_name(photo.original).rpartition('.')[0] or 'photo'}.jpg",
@@ -106,14 +95,6 @@ async def _send_converted(request: web.Request, photo: Asset, asked: FullQuery) 
 
 def _name(original: Original) -> str:
     return display_name(original.path.rpartition(b"/")[2])
-
-
-def _tag(original: Original, suffix: str) -> str | None:
-    return None if original.sha256 is None else f"{original.sha256.hex()}{suffix}"
-
-
-def _version(original: Original) -> FileVersion:
-    return FileVersion(original.size_bytes, original.mtime_ns, original.inode)
 
 
 ROUTES: tuple[Route, ...] = (

@@ -10,8 +10,8 @@ from msgspec import Meta
 
 from pixlsrve.errors import InvalidInput
 from pixlsrve.events import EventType
-from pixlsrve.http import content, keys, library, routing
-from pixlsrve.http.openfile import FileVersion
+from pixlsrve.http import keys, library, routing
+from pixlsrve.http.original_files import send_original
 from pixlsrve.http.routing import Access, Rate, Route
 from pixlsrve.http.uploads.bodies import receive, sender_of
 from pixlsrve.http.uploads.keys import UPLOADS, check_again
@@ -21,7 +21,6 @@ from pixlsrve.media.uploads.service import Receiving
 STORE = "store"
 """Where this door's files are, below the storage directory."""
 POST_PATH, GET_PATH = "/media_post/", "/media_get/"
-_UNKNOWN = "application/octet-stream"
 
 
 class MediaQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,15 +74,7 @@ async def get_media(request: web.Request) -> web.StreamResponse:
     asset = await request.app[library.LIBRARY].file(media_id, viewer=library.viewer_of(request))
     original = asset.original
     fd = await request.app[library.ROOTS].open_original(original.root_id, original.path)
-    return await content.send_file(
-        request,
-        fd,
-        mime=original.mime or _UNKNOWN,
-        cache_control="private, no-cache",
-        etag=None if original.sha256 is None else original.sha256.hex(),
-        version=FileVersion(original.size_bytes, original.mtime_ns, original.inode),
-        filename=display_name(original.path.rpartition(b"/")[2]),
-    )
+    return await send_original(request, fd, original, filename=display_name(original.path.rpartition(b"/")[2]))
 
 
 ROUTES: tuple[Route, ...] = (

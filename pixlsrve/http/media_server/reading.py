@@ -8,19 +8,17 @@ import msgspec
 from aiohttp import web
 
 from pixlsrve.http import content, keys, library
-from pixlsrve.http.openfile import FileVersion
+from pixlsrve.http.original_files import REVALIDATE, UNKNOWN, send_original
 from pixlsrve.http.routing import JSON, Access, Rate, Route
 from pixlsrve.index.metadata import EXTENSIONS
 from pixlsrve.media.contents import Contents, Entry
 from pixlsrve.media.originals import display_name
 from pixlsrve.model import Kind
-from pixlsrve.store.assets import Original, Viewer
+from pixlsrve.store.assets import Viewer
 
 CONTENTS = web.AppKey("contents", Contents)
 """The library by content."""
 
-REVALIDATE = "private, no-cache"
-UNKNOWN = "application/octet-stream"
 _VIEWED = frozenset({Kind.PHOTO, Kind.VIDEO})
 _encode = msgspec.json.Encoder().encode
 
@@ -70,15 +68,7 @@ async def get_image(request: web.Request) -> web.StreamResponse:
     """GET /image/{sha256}: the file itself."""
     fd, original = await request.app[CONTENTS].open(request.match_info["sha256"], viewer=_viewer(request))
     name = display_name(original.path.rpartition(b"/")[2])
-    return await content.send_file(
-        request,
-        fd,
-        mime=original.mime or _guessed(name),
-        cache_control=REVALIDATE,
-        etag=None if original.sha256 is None else original.sha256.hex(),
-        version=_version(original),
-        filename=name,
-    )
+    return await send_original(request, fd, original, filename=name, mime=original.mime or _guessed(name))
 
 
 def _viewer(request: web.Request) -> Viewer:
@@ -91,10 +81,6 @@ def _guessed(name: str) -> str:
     """The type that a file's name promises, for what can't be decoded; the sandbox makes a lie harmless."""
     guessed, _ = mimetypes.guess_type(name)
     return guessed if guessed is not None and guessed.startswith(("image/", "video/")) else UNKNOWN
-
-
-def _version(original: Original) -> FileVersion:
-    return FileVersion(original.size_bytes, original.mtime_ns, original.inode)
 
 
 ROUTES: tuple[Route, ...] = (
