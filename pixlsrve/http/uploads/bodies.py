@@ -164,7 +164,7 @@ class _FewLines:
 
 
 async def _receive_form(request: web.Request, begin: Begin) -> Form:
-    """The file is the part called `file`, or the only one that is a file."""
+    """The file is the part called `file` (specs/media-server.md, specs/flutter-app-backend.md)."""
     reading = _Reading(begin, request.content_length)
     try:
         async for part in form_parts(request):
@@ -185,21 +185,17 @@ class _Reading:
         self.fields: dict[str, str] = {}
         self._begin = begin
         self._at_most = at_most
-        self._is_named = False
 
     async def take(self, part: BodyPartReader) -> None:
-        """Take one part in."""
-        is_named = part.name == FILE_FIELD
+        """Take one part in; a file under another name is skipped, as the specifications' own servers do."""
         if not is_file(part):
             value = await read_field(part)
             if part.name is not None:
                 self.fields.setdefault(part.name, value)
-        elif self.receiving is None or (is_named and not self._is_named):
-            await self.abandon()
+        elif part.name == FILE_FIELD:
+            if self.receiving is not None:
+                raise several_files()
             await self._take_file(part)
-            self._is_named = is_named
-        elif is_named == self._is_named:
-            raise several_files()
 
     async def _take_file(self, part: BodyPartReader) -> None:
         if part.filename == "":

@@ -75,6 +75,9 @@ def test_refusals(daemon: Daemon, token: str, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"hello")
     asked = ["-F", "param1=x", "/media_post/"]
     assert curl(daemon, token, *asked) == (400, b'{"error":"No file part in the request"}')
+    (tmp_path / "b.jpg").write_bytes(picture(77))
+    wrong_name = ["-F", f"upload=@{tmp_path / 'b.jpg'}", "/media_post/"]
+    assert curl(daemon, token, *wrong_name) == (400, b'{"error":"No file part in the request"}')
     assert curl(daemon, token, "-d", "x", "/media_post/") == (400, b'{"error":"No file part in the request"}')
     assert curl(daemon, token, "-F", f"file=@{tmp_path / 'a.txt'}", "/media_post/")[0] == 400
     assert curl(daemon, token, "/media_post/")[0] == 405

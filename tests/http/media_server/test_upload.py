@@ -139,6 +139,7 @@ def test_refusals(daemon: Daemon, token: str, tmp_path: Path) -> None:
         (("-T", str(tmp_path / "empty.jpg")), "/image/a.jpg"),
         ((*put, "-F", f"file=@{tmp_path / 'empty.jpg'}"), "/image/a.jpg"),
         ((*put, "-F", "other=1"), "/image/a.jpg"),
+        ((*put, "-F", f"image=@{tmp_path / 'in.jpg'}"), "/image/a.jpg"),
         ((*put, *form, "--data-binary", cut), "/image/a.jpg"),
         ((*put, *form, "--data-binary", "nonsense"), "/image/a.jpg"),
         ((*put, "-F", f"a=@{tmp_path / 'in.jpg'}", "-F", f"b=@{tmp_path / 'text.jpg'}"), "/image/a.jpg"),
