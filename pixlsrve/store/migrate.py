@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Literal
@@ -65,7 +65,7 @@ def migrate(path: Path, schema: Schema, before: Callable[[Path, Path], None] = l
         if is_upgrade:
             _test(path, schema)
     except sqlite3.DatabaseError as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        if _is_damage(error):
             raise DatabaseDamaged(path, str(error)) from error
         raise StartError(
             f"The database {path} can't be opened: {error}. Check the rights and the free space."
@@ -106,7 +106,7 @@ def _test(path: Path, schema: Schema) -> None:
 
 def check_schema(path: Path, schema: Schema) -> None:
     """Raises StorageError unless the database has exactly what the migrations up to its version make; sqlite3.Error."""
-    with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+    with reading(path) as connection:
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
         found = _objects(connection)
     with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as model:
@@ -145,13 +145,13 @@ def _apply(connection: sqlite3.Connection, path: Path, number: int, statements: 
 def check(path: Path, *, is_cancelled: Callable[[], bool] | None = None) -> None:
     """Read the whole file once, or until `is_cancelled`. Raises DatabaseDamaged when it is not sound."""
     try:
-        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        with reading(path) as connection:
             connection.set_progress_handler(is_cancelled, 10_000)
             (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.DatabaseError as error:
         if is_cancelled is not None and is_cancelled():
             return
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        if not _is_damage(error):
             raise StorageError(f"The database {path.name} can't be read: {error}.") from error
         raise DatabaseDamaged(path, str(error)) from error
     if verdict != "ok":
@@ -159,18 +159,36 @@ def check(path: Path, *, is_cancelled: Callable[[], bool] | None = None) -> None
 
 
 def copy_verified(path: Path, copy: Path) -> None:
-    """Write a consistent, checked copy of the database to `copy`, replacing an older one atomically."""
+    """Write a durable snapshot to `copy`, replacing an older one atomically. Raises like `snapshot`."""
     fresh = copy.with_name(f"{copy.name}.new")
     for left in (fresh, *(Path(f"{fresh}{suffix}") for suffix in ("-wal", "-shm", "-journal"))):
         left.unlink(missing_ok=True)
-    _make_private(fresh)
-    with (
-        contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as source,
-        contextlib.closing(sqlite3.connect(fresh)) as target,
-    ):
-        source.backup(target)
-        target.execute("PRAGMA journal_mode = DELETE")  # one file, without a log beside it
-    check(fresh)
+    snapshot(path, fresh)
     sync(fresh)
     fresh.replace(copy)
     sync(copy.parent)
+
+
+def snapshot(path: Path, copy: Path) -> None:
+    """Write a consistent, checked copy in one new file. Raises DatabaseDamaged, StorageError, sqlite3.Error."""
+    os.close(os.open(copy, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    try:
+        with reading(path) as source, contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as target:
+            source.backup(target)
+            target.execute("PRAGMA journal_mode = DELETE")  # one file, without a log beside it
+    except sqlite3.DatabaseError as error:
+        if _is_damage(error):
+            raise DatabaseDamaged(path, str(error)) from error
+        raise
+    check(copy)
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that can only read, to a database that others may be writing."""
+    with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30)) as connection:
+        yield connection
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)

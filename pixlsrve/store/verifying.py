@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pixlsrve.errors import StorageError
-from pixlsrve.store.backup.making import reading
+from pixlsrve.store.migrate import reading
 from pixlsrve.store.recovery import INDEX, STATE
 
 _PIECE = 500

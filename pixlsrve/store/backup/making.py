@@ -31,7 +31,7 @@ from pixlsrve.store.backup.layout import (
 from pixlsrve.store.backup.writing import ArchiveWriter, Progress, refusals
 from pixlsrve.store.database import DatabaseDamaged
 from pixlsrve.store.keyfiles import FOLDER as KEY_FOLDER
-from pixlsrve.store.migrate import check
+from pixlsrve.store.migrate import reading, snapshot
 from pixlsrve.store.recovery import INDEX, STATE
 
 SCRATCH = ".backup-"
@@ -107,7 +107,8 @@ def make(
         with acting():
             # The index first: what the state knows of a photo's identity must never be older than what the index has.
             databases = {INDEX: _index(source, scratch, left_out)} if source.has_index else {}
-            databases[STATE] = snapshot(source.data_dir / STATE, scratch / STATE)
+            databases[STATE] = scratch / STATE
+            snapshot(source.data_dir / STATE, scratch / STATE)
             header = Header(
                 format=FORMAT,
                 program=source.program,
@@ -156,41 +157,17 @@ def version(path: Path) -> int:
         return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-@contextlib.contextmanager
-def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection that can only read, to a database that others may be writing."""
-    with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30)) as connection:
-        yield connection
-
-
-def snapshot(path: Path, copy: Path) -> Path:
-    """A consistent, checked copy in one file. Raises DatabaseDamaged, sqlite3.Error."""
-    os.close(os.open(copy, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    try:
-        with (
-            reading(path) as source,
-            contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as target,
-        ):
-            source.backup(target)
-            target.execute("PRAGMA journal_mode = DELETE")
-    except sqlite3.DatabaseError as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            raise DatabaseDamaged(path, str(error)) from error
-        raise
-    check(copy)
-    return copy
-
-
 def _index(source: Source, scratch: Path, left_out: list[str]) -> Path | None:
     """A copy of the index, or None: it can be made again, and keeps no backup from being made."""
     path = source.data_dir / INDEX
     if not path.exists():
         return None
     try:
-        return snapshot(path, scratch / INDEX)
+        snapshot(path, scratch / INDEX)
     except DatabaseDamaged:
         left_out.append("The index is damaged and was left out; after a restore it is made again from the photos.")
         return None
+    return scratch / INDEX
 
 
 def _add_small(archive: ArchiveWriter, source: Source) -> None:

@@ -22,14 +22,14 @@ from pixlsrve.errors import StorageError, StorageFull
 from pixlsrve.instance import LOCK_FILE
 from pixlsrve.store.backup.carrying import carry_over, skip_event_numbers
 from pixlsrve.store.backup.layout import CONFIG_FILE, SETTINGS, STORAGE, BackupRefused, kind_of
-from pixlsrve.store.backup.making import host_id, snapshot
+from pixlsrve.store.backup.making import host_id
 from pixlsrve.store.backup.reading import Contents, read_archive
 from pixlsrve.store.backup.same import same_content
 from pixlsrve.store.backup.writing import refusals
 from pixlsrve.store.database import DatabaseDamaged
 from pixlsrve.store.durable import sync, write_whole
 from pixlsrve.store.keyfiles import FOLDER as KEY_FOLDER
-from pixlsrve.store.migrate import check, check_schema, migrate
+from pixlsrve.store.migrate import check, check_schema, migrate, snapshot
 from pixlsrve.store.recovery import CLEAN_MARK, COPY_FOLDER, INDEX, STATE, schema_of
 from pixlsrve.store.upgrade import MARK as UPGRADE_MARK
 
