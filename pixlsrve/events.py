@@ -96,21 +96,20 @@ class Subscription:
 
 
 class EventBus:
-    """Numbers events and hands each to every subscriber; keeps the last `history` of them for replay.
+    """Numbers events and hands each to every subscriber; keeps the last HISTORY of them for replay.
 
     `next_seq` continues where the last run stopped, `reserve(upto)` is called before numbers up to `upto` are used, so
     that a number is never given twice, whatever happens to the process.
     """
 
     BLOCK = 10_000
+    HISTORY = 5_000
 
-    def __init__(
-        self, *, next_seq: int = 1, reserve: Callable[[int], None] | None = None, history: int = 5_000
-    ) -> None:
+    def __init__(self, *, next_seq: int = 1, reserve: Callable[[int], None] | None = None) -> None:
         self._next_seq = next_seq
         self._reserved = next_seq
         self._reserve = reserve
-        self._history: deque[Event] = deque(maxlen=history)
+        self._history: deque[Event] = deque(maxlen=self.HISTORY)
         self._subscriptions: set[Subscription] = set()
 
     @property

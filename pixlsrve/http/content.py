@@ -44,18 +44,16 @@ def send_bytes(
     etag: str,
     mime: str,
     cache_control: str,
-    vary: str | None = None,
     last_modified_us: int | None = None,
     filename: str | None = None,
     attachment: bool = False,
-    sandbox: bool = False,
 ) -> web.Response:
     """The answer that carries `body`, a part of it, or the news that the client has it already.
 
-    `etag` is a strong opaque tag without quotes; `sandbox` adds the policy for what users put here. Raises
-    HTTPPreconditionFailed and HTTPRequestRangeNotSatisfiable (with Content-Range).
+    `etag` is a strong opaque tag without quotes. Raises HTTPPreconditionFailed and HTTPRequestRangeNotSatisfiable (with
+    Content-Range).
     """
-    headers = _headers(etag, mime, cache_control, vary, filename, attachment, sandbox)
+    headers = _headers(etag, mime, cache_control, filename, attachment)
     asked = request.headers
     if last_modified_us is None:
         # The hot path of thumbnails: nothing to decide, nothing to compute.
@@ -83,10 +81,8 @@ async def send_file(
     etag: str | None = None,
     version: FileVersion | None = None,
     window: Span | None = None,
-    vary: str | None = None,
     filename: str | None = None,
     attachment: bool = False,
-    sandbox: bool = True,
     executor: Executor | None = None,
     stall_limit_s: float = STALL_LIMIT_S,
 ) -> web.StreamResponse:
@@ -108,7 +104,8 @@ async def send_file(
         if whole.end > current.size_bytes:
             raise FileChanged
         size_bytes = _length(whole)
-        headers = _headers(etag, mime, cache_control, vary, filename, attachment, sandbox)
+        headers = _headers(etag, mime, cache_control, filename, attachment)
+        headers["Content-Security-Policy"] = SANDBOX
         validators = Validators.of(etag, current.mtime_ns // 1000, time.time())
         spans = _decide(request, headers, validators, size_bytes)
         if isinstance(spans, web.Response):
@@ -132,15 +129,7 @@ async def send_file(
         file.close()
 
 
-def _headers(
-    etag: str,
-    mime: str,
-    cache_control: str,
-    vary: str | None,
-    filename: str | None,
-    attachment: bool,
-    sandbox: bool,
-) -> dict[str, str]:
+def _headers(etag: str, mime: str, cache_control: str, filename: str | None, attachment: bool) -> dict[str, str]:
     headers = {
         "Content-Type": mime,
         "ETag": f'"{etag}"',
@@ -148,12 +137,8 @@ def _headers(
         "Accept-Ranges": "bytes",
         "X-Content-Type-Options": "nosniff",
     }
-    if vary is not None:
-        headers["Vary"] = vary
     if filename is not None or attachment:
         headers["Content-Disposition"] = content_disposition(filename, attachment=attachment)
-    if sandbox:
-        headers["Content-Security-Policy"] = SANDBOX
     return headers
 
 
@@ -167,7 +152,7 @@ def _decide(
     if outcome is Outcome.FAILED:
         raise web.HTTPPreconditionFailed()
     if outcome is Outcome.NOT_MODIFIED:
-        kept = ("ETag", "Cache-Control", "Vary", "Last-Modified")  # RFC 9110 §15.4.5
+        kept = ("ETag", "Cache-Control", "Last-Modified")  # RFC 9110 §15.4.5
         return web.Response(status=304, headers={name: headers[name] for name in kept if name in headers})
     wanted = applicable_range(request.method, request.headers, current)
     spans = None if wanted is None else select_spans(wanted, size_bytes)

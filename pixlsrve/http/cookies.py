@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from aiohttp import hdrs, web
 
 from pixlsrve.http import keys
@@ -20,10 +18,8 @@ def is_browser(request: web.Request) -> bool:
     return hdrs.ORIGIN in request.headers and request.app[keys.ORIGINS].is_ours(request) is True
 
 
-def set_session(
-    request: web.Request, response: web.StreamResponse, value: str, *, same_site: Literal["Strict", "Lax"] = "Strict"
-) -> None:
-    """Give the browser the session with this value; `Lax` only where another site's redirect leads here."""
+def set_session(request: web.Request, response: web.StreamResponse, value: str) -> None:
+    """Give the browser the session with this value."""
     is_secure = request.app[keys.ORIGINS].is_secure(request)
     response.set_cookie(
         SECURE_NAME if is_secure else PLAIN_NAME,
@@ -32,7 +28,7 @@ def set_session(
         path="/",
         secure=is_secure,
         httponly=True,
-        samesite=same_site,
+        samesite="Strict",
     )
     response.headers[hdrs.CACHE_CONTROL] = "no-store"
 

@@ -41,15 +41,14 @@ def to_png(jpeg: bytes) -> bytes:
 
 
 class PngThumbnails:
-    """Makes them from the JPEG thumbnails, and keeps the newest `cache_bytes` of them on disk.
+    """Makes them from the JPEG thumbnails, and keeps the newest CACHE_BYTES of them on disk.
 
     A disk that is full or read-only costs time, and no answer: they are made again for each request.
     """
 
-    def __init__(self, storage: Path, thumbnails: ThumbnailCache, *, cache_bytes: int = CACHE_BYTES) -> None:
+    def __init__(self, storage: Path, thumbnails: ThumbnailCache) -> None:
         self._folder = storage / FOLDER
         self._thumbnails = thumbnails
-        self._cache_bytes = cache_bytes
         self._until_sweep = 0
         self._is_sweeping = False
 
@@ -85,13 +84,13 @@ class PngThumbnails:
         if self._until_sweep <= 0 and not self._is_sweeping:
             self._until_sweep, self._is_sweeping = _SWEEP_EVERY, True
             try:
-                _sweep(self._folder, self._cache_bytes)
+                _sweep(self._folder)
             finally:
                 self._is_sweeping = False
 
 
-def _sweep(folder: Path, cache_bytes: int) -> None:
-    """Delete the oldest files beyond so many bytes."""
+def _sweep(folder: Path) -> None:
+    """Delete the oldest files beyond CACHE_BYTES."""
     found: list[tuple[float, int, str]] = []
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
@@ -99,7 +98,7 @@ def _sweep(folder: Path, cache_bytes: int) -> None:
             found.append((status.st_mtime, status.st_size, entry.path))
     total = sum(size for _, size, _ in found)
     for _, size, path in sorted(found):
-        if total <= cache_bytes:
+        if total <= CACHE_BYTES:
             return
         with contextlib.suppress(OSError):
             Path(path).unlink()

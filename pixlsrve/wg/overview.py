@@ -41,10 +41,9 @@ async def _no_statistics() -> Iterable[PeerState]:
 class Overview:
     """Puts together what is known. `statistics` and `outdated` are set once the interface's parts are there."""
 
-    def __init__(self, peers: Peers, network: str, *, wall_s: Callable[[], float] = time.time) -> None:
+    def __init__(self, peers: Peers, network: str) -> None:
         self._peers = peers
         self._network = addresses.parse_network(network)
-        self._wall_s = wall_s
         self.reports = Reports()
         self.statistics: Statistics = _no_statistics
         """What the interface has just now."""
@@ -57,7 +56,7 @@ class Overview:
             states = {state.public_key: state for state in await self.statistics()}
         except TunnelUnavailable:
             states = {}
-        last, now_s = addresses.last_number(self._network), self._wall_s()
+        last, now_s = addresses.last_number(self._network), time.time()
         found = {}
         for row in await self._peers.all_rows():
             state = states.get(row.public_key) or PeerState(public_key=row.public_key, allowed_ips=())

@@ -20,10 +20,9 @@ SCOPE = "public_profile"
 class Facebook:
     """Facebook Login. It does not say whether it verified an e-mail address, so that none is taken from it."""
 
-    def __init__(self, client: Client, outbound: Outbound, *, dialog: str = DIALOG, graph: str = GRAPH) -> None:
+    def __init__(self, client: Client, outbound: Outbound, *, graph: str = GRAPH) -> None:
         self._client = client
         self._outbound = outbound
-        self._dialog = dialog
         self._graph = graph
 
     async def authorization_url(self, attempt: Attempt) -> str:
@@ -37,7 +36,7 @@ class Facebook:
             "code_challenge": challenge(attempt.verifier),
             "code_challenge_method": "S256",
         }
-        return with_query(self._dialog, parameters)
+        return with_query(DIALOG, parameters)
 
     async def redeem(self, attempt: Attempt, code: str, issuer: str | None) -> Person:
         """Whom the code stands for that the browser brought back. Raises NotAuthenticated, Unavailable."""

@@ -12,7 +12,7 @@ import os
 import signal
 import socket
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import structlog
@@ -38,19 +38,11 @@ _PIECE_BYTES = 1 << 16
 class Server:
     """Serves the user `uid` on a listening socket until told to stop, or until nobody needs it any more."""
 
-    def __init__(
-        self,
-        listening: socket.socket,
-        uid: int,
-        *,
-        idle_s: float | None = IDLE_S,
-        make_session: Callable[[], Session] = Session,
-    ) -> None:
+    def __init__(self, listening: socket.socket, uid: int, *, idle_s: float | None = IDLE_S) -> None:
         listening.setblocking(False)
         self._listening = listening
         self._uid = uid
         self._idle_s = idle_s
-        self._make_session = make_session
         self._session: Session | None = None
         self._turn = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -121,7 +113,7 @@ class Server:
 
     async def _hold(self, connection: socket.socket, first: frames.AnyRequest) -> None:
         """A service's session, from its first request to the end of its connection."""
-        session = self._session = self._make_session()
+        session = self._session = Session()
         guarding = asyncio.create_task(session.guard())
         log.info("the service is there")
         try:
