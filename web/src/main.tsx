@@ -1,6 +1,7 @@
 // The start: language, whether this browser is signed in, then the page.
 import { render } from "preact";
 
+import { begin } from "./api/early";
 import { isExpected } from "./api/ways";
 import { App } from "./app";
 import { chooseLanguage, texts } from "./i18n";
@@ -20,6 +21,7 @@ async function start(): Promise<void> {
   }
   startRouter();
   startSession();
+  begin(location.pathname);
   await chooseLanguage();
   render(<App />, place);
 }

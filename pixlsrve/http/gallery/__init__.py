@@ -32,6 +32,9 @@ _RULES = (
 )
 _PICTURES = "img-src 'self' data: blob:"
 """Followed by the host's own other origins, which are asked for its mark when this one stops answering."""
+EARLY = ("/api/v1/timeline", "/api/v1/photos?sort=date&limit=120")
+"""What the first view asks for (`web/src/api/early.ts`), sent while the browser still reads the page's scripts."""
+_PRELOAD = ", ".join(f"<{path}>; rel=preload; as=fetch; crossorigin" for path in EARLY)
 VIEWS = ("/", "/albums", "/albums/{id}", "/search", "/map", "/photo/{id}", "/more", "/more/{part}")
 """The addresses that the page shows a view for (`web/src/app.tsx`)."""
 _TYPES = {
@@ -99,6 +102,8 @@ async def show(request: web.Request) -> web.StreamResponse:
         "Content-Security-Policy": "; ".join([*_RULES, " ".join([_PICTURES, *origins(request)])]),
         "Cross-Origin-Opener-Policy": "same-origin",
     }
+    if request.path == "/" and request.cookies:
+        headers[hdrs.LINK] = _PRELOAD
     return index.answer(request, headers)
 
 

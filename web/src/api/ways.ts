@@ -26,7 +26,7 @@ export const otherWays = signal<{ url: string; host: string }[]>([]);
 /** Says whether leaving this page would lose something, so that it stays and waits instead. */
 export const stay = { isNeeded: (): boolean => false };
 
-/** Whether the page that sent us here meant this very host; nothing is sent before that is known. */
+/** Whether the page that sent us here meant this very host; no script sends anything before that is known. */
 export async function isExpected(): Promise<boolean> {
   if (!/[#&]h=/.test(location.hash)) return true;
   const wanted = (await load()).takeExpected();

@@ -4,11 +4,16 @@ import { useComputed, useSignal } from "@preact/signals";
 
 import { texts } from "../i18n";
 import { GridModel } from "./model";
+import { keepPlace, keptPlace } from "./place";
 import { ScrollMap } from "./scroll";
 import { Tile } from "./Tile";
 
 const HEADING = 48;
 const SETTLED_MS = 90;
+/** Safari allows a hundred changes of the history in 30 seconds. */
+const KEPT_MS = 400;
+/** Into so many steps a screen is divided: what is drawn changes when another one is reached. */
+const STEPS = 6;
 /** So long may a photo take to come that the focus is to go to. */
 const ARRIVAL_MS = 5_000;
 
@@ -41,7 +46,11 @@ export function PhotoGrid({ model, label, onOpen, onAt, control }: Props) {
   function look(): void {
     const { top, height } = view.current;
     const margin = height * 0.75;
-    seen.value = { from: top - margin, to: top + height + margin };
+    // In steps, so that most frames of a scroll have nothing to draw.
+    const step = Math.max(height / STEPS, 1);
+    const from = Math.floor((top - margin) / step) * step;
+    const to = Math.ceil((top + height + margin) / step) * step;
+    if (from !== seen.value.from || to !== seen.value.to) seen.value = { from, to };
     shift.value = map.shift;
     onAt?.(model.geometry.at(top + 1));
   }
@@ -59,6 +68,14 @@ export function PhotoGrid({ model, label, onOpen, onAt, control }: Props) {
     look();
     fetchSeen();
   }
+
+  useLayoutEffect(() => {
+    const kept = keptPlace();
+    const place = kept && model.find(kept);
+    if (place === null || !scroller.current) return;
+    view.current.top = place;
+    scroller.current.scrollTop = map.seek(place);
+  }, []);
 
   // A new list takes the place of the former one, at the place where the reader was.
   const before = useRef(model);
@@ -90,11 +107,14 @@ export function PhotoGrid({ model, label, onOpen, onAt, control }: Props) {
     const element = scroller.current;
     if (!element) return undefined;
     let settled: ReturnType<typeof setTimeout> | undefined;
+    let kept: ReturnType<typeof setTimeout> | undefined;
     const onScroll = (): void => {
       view.current.top = map.scrolled(element.scrollTop);
       look();
       clearTimeout(settled);
       settled = setTimeout(fetchSeen, SETTLED_MS);
+      clearTimeout(kept);
+      kept = setTimeout(() => keepPlace(model.anchorAt(view.current.top)), KEPT_MS);
     };
     const watcher = new ResizeObserver(() => {
       const anchor = model.anchorAt(view.current.top);
@@ -113,6 +133,7 @@ export function PhotoGrid({ model, label, onOpen, onAt, control }: Props) {
     watcher.observe(element);
     return () => {
       clearTimeout(settled);
+      clearTimeout(kept);
       element.removeEventListener("scroll", onScroll);
       watcher.disconnect();
     };

@@ -2,6 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 
 import { get } from "../api/client";
+import { take } from "../api/early";
 import { onHappening } from "../api/live";
 
 const PATIENCE_MS = 300;
@@ -21,7 +22,7 @@ export function useFresh<T>(path: string): Fresh<T> {
   const [round, setRound] = useState(0);
   useEffect(() => {
     const stop = new AbortController();
-    get<T>(path, {}, stop.signal).then(
+    (take<T>(path) ?? get<T>(path, {}, stop.signal)).then(
       (value) => setState({ value, error: undefined }),
       (error: unknown) => {
         if (!stop.signal.aborted) setState((before) => (before.value === undefined ? { value: undefined, error } : before));
