@@ -450,13 +450,11 @@ class _Start:
         self._stack.callback(instance.socket_path(self._config.data_path).unlink, missing_ok=True)
         reach_desk = ReachDesk(self._reachability)
         controls = parts.controls = DaemonControls(
-            host_id=self._host_id,
             urls=parts.urls,
             ports=parts.ports,
             repairs=self._prepared.repairs,
             failing=self._failing,
-            authenticator=self._identity.authenticator,
-            tokens=self._identity.scripts,
+            identity=self._identity,
             roots=self._roots,
             indexer=self._indexer,
             library=self._library,
@@ -464,7 +462,6 @@ class _Start:
             advertiser=advertiser,
             broadcast=self._broadcast,
             reachability=reach_desk,
-            revocation=self._identity.revocation,
             tunnel=self._tunnel,
             dns=self._dns,
             backups=self._backups,

@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pixlsrve import __version__
-from pixlsrve.auth.revocation import Revocation
-from pixlsrve.auth.script_tokens import ScriptTokens
-from pixlsrve.auth.tokens import Authenticator
+from pixlsrve.auth.service import Identity
 from pixlsrve.http.flutter.websocket import Broadcast
 from pixlsrve.http.https import Https
 from pixlsrve.http.reach_desk import ReachDesk
@@ -44,13 +42,11 @@ DAMAGED_REMEDY = "Check the disk's health; `pixlsrve doctor` says what is left o
 class DaemonControls:
     """Reads from, and asks, the running parts."""
 
-    host_id: str
     urls: list[str]
     ports: dict[str, int]
     repairs: list[str]
     failing: dict[str, str]
-    authenticator: Authenticator
-    tokens: ScriptTokens
+    identity: Identity
     roots: Roots
     indexer: Indexer
     library: Library
@@ -58,7 +54,6 @@ class DaemonControls:
     advertiser: Advertiser
     broadcast: Broadcast
     reachability: ReachDesk
-    revocation: Revocation
     tunnel: Tunnel
     dns: TunnelDns
     backups: DailyBackups
@@ -70,7 +65,7 @@ class DaemonControls:
         return {
             "version": __version__,
             "pid": os.getpid(),
-            "host_id": self.host_id,
+            "host_id": self.identity.host_id,
             "host_name": socket.gethostname(),
             "uptime_seconds": int(time.monotonic() - self.started_s),
             "urls": self.urls,
@@ -102,17 +97,17 @@ class DaemonControls:
 
     async def mint_token(self, *, role: Role, expires_in: int) -> dict[str, Any]:
         """A new bearer token. Raises InvalidInput."""
-        token, row = await self.tokens.mint(self.authenticator, role, expires_in)
+        token, row = await self.identity.scripts.mint(self.identity.authenticator, role, expires_in)
         return {"token": token, **_token(row)}
 
     async def list_tokens(self) -> list[dict[str, Any]]:
         """The tokens that work."""
-        return [_token(row) for row in self.tokens.list_live()]
+        return [_token(row) for row in self.identity.scripts.list_live()]
 
     async def revoke_token(self, token_id: str) -> None:
         """Withdraw a token, and end what is open for it. Raises NotFound."""
-        await self.tokens.revoke(token_id)
-        await self.revocation.apply()
+        await self.identity.scripts.revoke(token_id)
+        await self.identity.revocation.apply()
 
     def line(self) -> str:
         """What the daemon is doing, in one line for `systemctl status`."""
@@ -158,12 +153,8 @@ class DaemonControls:
                     "Connect its disk; if the photos were removed on purpose, run `pixlsrve scan --accept-removals`."
                 )
                 notices.append({"message": f"The folder {root.path} is offline.", "remedy": remedy})
-        notices += self.https.notices()
-        notices += self.advertiser.notices()
-        notices += self.broadcast.notices()
-        notices += self.tunnel.notices()
-        notices += self.dns.notices()
-        notices += self.backups.notices()
+        for part in (self.https, self.advertiser, self.broadcast, self.tunnel, self.dns, self.backups):
+            notices += part.notices()
         for name, cause in sorted(self.failing.items()):
             notices.append({"message": f"The part {name} keeps failing ({cause}).", "remedy": "Look into the log."})
         return notices

@@ -204,7 +204,7 @@ async def listen(request: web.Request) -> web.StreamResponse:
 async def issue_ticket(request: web.Request) -> web.Response:
     """POST /api/v1/ws/ticket: a ticket for whoever sent this request."""
     ticket = request.app[keys.TICKETS].issue(request.app[keys.CALLERS].credential(request))
-    return routing.answer(Ticket(ticket, TICKET_LIFE_S), headers={"Cache-Control": "no-store"})
+    return routing.answer(Ticket(ticket, TICKET_LIFE_S), headers=routing.NO_STORE)
 
 
 ROUTES: tuple[Route, ...] = (

@@ -8,7 +8,7 @@ from aiohttp import web
 from pixlsrve.http import identity, keys, routing, tunnel
 from pixlsrve.http.device_access import DEVICES
 from pixlsrve.http.routing import Access, Rate, Route
-from pixlsrve.http.times import rfc3339
+from pixlsrve.http.times import rfc3339, rfc3339_or_none
 from pixlsrve.http.tunnel import TunnelItem
 from pixlsrve.model import Device, Role
 
@@ -61,7 +61,7 @@ async def list_devices(request: web.Request) -> web.Response:
             username=None if owner is None else owner.username,
             is_current=device.uuid == asker.device_id,
             paired_at=rfc3339(device.paired_us),
-            last_seen_at=None if device.last_seen_us is None else rfc3339(device.last_seen_us),
+            last_seen_at=rfc3339_or_none(device.last_seen_us),
             tunnel=tunnel.tunnel_item(found.get(device.id), asker.role),
             last_sync=_sync(request, device),
         )
@@ -75,7 +75,7 @@ def _sync(request: web.Request, device: Device) -> SyncItem | None:
     if row is None:
         return None
     return SyncItem(
-        synced_at=None if row.synced_us is None else rfc3339(row.synced_us),
+        synced_at=rfc3339_or_none(row.synced_us),
         attempted_at=rfc3339(row.attempted_us),
         code=row.code,
         message=row.message,
