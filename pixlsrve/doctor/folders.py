@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pixlsrve.doctor.finding import Finding
 from pixlsrve.doctor.rights import run_as
-from pixlsrve.doctor.storage import LEAST_FREE_BYTES
+from pixlsrve.doctor.storage import LEAST_FREE_BYTES, nearest
 
 RESERVE_BYTES = 1024**3
 RESERVE_SHARE = 0.05
@@ -50,7 +50,7 @@ def check_storage_dir(path: Path) -> Iterator[Finding]:
 
 def _check_writable(path: Path, name: str, option: str) -> Iterator[Finding]:
     """A folder of ours, or the nearest one above it that exists."""
-    existing = next(folder for folder in (path, *path.parents) if folder.exists())
+    existing = nearest(path)
     if os.statvfs(existing).f_flag & os.ST_RDONLY:
         return  # said by `storage`
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):

@@ -24,13 +24,18 @@ _NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "fuse.sshfs", "9p", "afs", 
 
 def one_each(folders: Iterable[Path]) -> list[Path]:
     """The folders, or what exists above them, without those on a disk that an earlier one is on."""
-    existing = (next(path for path in (folder, *folder.parents) if path.exists()) for folder in folders)
-    return list({path.stat().st_dev: path for path in reversed(list(existing))}.values())[::-1]
+    existing = [nearest(folder) for folder in folders]
+    return list({path.stat().st_dev: path for path in reversed(existing)}.values())[::-1]
+
+
+def nearest(folder: Path) -> Path:
+    """The folder, or the nearest above it that exists."""
+    return next(path for path in (folder, *folder.parents) if path.exists())
 
 
 def check_disk(folder: Path) -> Iterator[Finding]:
     """The disk of the data directory, or of the nearest folder above it that exists."""
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    existing = nearest(folder)
     facts = os.statvfs(existing)
     if facts.f_flag & os.ST_RDONLY:
         yield Finding(
