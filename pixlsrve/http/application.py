@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncIterator, Sequence
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ from pixlsrve.http import docs_page, keys, openapi
 from pixlsrve.http.credentials import Authenticator, Callers, Sessions, Tickets
 from pixlsrve.http.express import Express
 from pixlsrve.http.hosts import Hosts
+from pixlsrve.http.later import Later
 from pixlsrve.http.limits import RateLimiter, parse_networks
 from pixlsrve.http.metrics import Tally, new_registry
 from pixlsrve.http.middleware import ALWAYS, Gate, add_headers
@@ -66,9 +68,9 @@ def build(
     app[keys.HUB] = Hub(bus, callers)
     app.cleanup_ctx.append(_running_hub)
     app.on_shutdown.append(_close_websockets)
-    document = openapi.document(routes)
-    app[keys.OPENAPI] = openapi.encode(document)
-    app[keys.DOCS] = docs_page.render(document)
+    document = functools.cache(lambda: openapi.document(routes))  # a fifth of the start, and few look at it
+    app[keys.OPENAPI] = Later(lambda: openapi.encode(document()))
+    app[keys.DOCS] = Later(lambda: docs_page.render(document()))
     for route in routes:
         _add(app, route, gate.guard(route))
     rest = gate.guard_rest()

@@ -139,7 +139,7 @@ async def get_docs(request: web.Request) -> web.Response:
         "Cache-Control": "private, no-cache",
         "Content-Security-Policy": POLICY,
     }
-    return web.Response(body=request.app[keys.DOCS], headers=headers)
+    return web.Response(body=await request.app[keys.DOCS].body(), headers=headers)
 
 
 ROUTES: tuple[Route, ...] = (

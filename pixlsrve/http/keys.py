@@ -10,6 +10,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from pixlsrve.events import EventBus
+from pixlsrve.http.later import Later
 from pixlsrve.http.limits import Verdict
 from pixlsrve.model import Principal
 
@@ -76,8 +77,8 @@ COUNT_MALFORMED: web.AppKey[Callable[[str], Mapping[str, str]]] = web.AppKey("co
 REGISTRY = web.AppKey("registry", CollectorRegistry)
 """What `/metrics` shows; parts of the program register their figures here."""
 
-OPENAPI = web.AppKey("openapi", bytes)
+OPENAPI = web.AppKey("openapi", Later)
 """The API's description as JSON."""
 
-DOCS = web.AppKey("docs", bytes)
+DOCS = web.AppKey("docs", Later)
 """The API's description as a page."""

@@ -204,7 +204,7 @@ def _security(route: Route) -> list[Document]:
 async def get_openapi(request: web.Request) -> web.Response:
     """GET /api/v1/openapi.json."""
     headers = {"Content-Type": JSON, "Cache-Control": "private, no-cache"}
-    return web.Response(body=request.app[keys.OPENAPI], headers=headers)
+    return web.Response(body=await request.app[keys.OPENAPI].body(), headers=headers)
 
 
 ROUTES: tuple[Route, ...] = (
