@@ -237,11 +237,12 @@ class Tried:
         return self.phone.reaches(f"{LAN}/healthz")
 
     def _bytes(self, path: str, *options: str, base: str = LAN) -> bytes:
-        """Body of the answer to the phone, which must be a success."""
+        """Body of the answer to the phone, which must be a success; asked again where it says 503 and Retry-After."""
         out = self._folder / "answer"
         login = ["-H", f"Authorization: Bearer {self.token}"] if self.token else []
-        code, status = self.phone.curl(base + path, *login, *options, "-o", str(out), "-w", "%{http_code}", limit_s=60)
-        assert (code, status) == (0, "200"), (path, status, out.read_bytes()[:500])
+        more = ["--retry", "3", "-o", str(out), "-w", "%{http_code}"]
+        code, status = self.phone.curl(base + path, *login, *options, *more, limit_s=30)
+        assert (code, status[-3:]) == (0, "200"), (path, status, out.read_bytes()[:500])
         return out.read_bytes()
 
     def _names(self) -> set[str]:
