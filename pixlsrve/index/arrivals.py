@@ -10,15 +10,18 @@ from pathlib import Path
 
 from pixlsrve.errors import NotFound
 from pixlsrve.index.context import IndexContext
+from pixlsrve.index.identity import uuid_text
 from pixlsrve.index.metadata import EXTENSIONS, sniff
 from pixlsrve.index.metadata.source import HEAD_BYTES
 from pixlsrve.index.pipeline import Readers
 from pixlsrve.index.placing import Placer
-from pixlsrve.index.results import Results
+from pixlsrve.index.results import Entered, Results
 from pixlsrve.index.walk import Entry
+from pixlsrve.media.roots import Root
 from pixlsrve.media.uploads.arrivals import Admitted, Examined
-from pixlsrve.model import Facts, Kind
+from pixlsrve.model import AssetId, Facts, Kind
 from pixlsrve.store import assets, stages
+from pixlsrve.store.database import Transaction
 
 _USUAL = {"jpeg": "jpg"}
 _TRIES = 3
@@ -58,20 +61,36 @@ class Arrivals:
         root = self._context.roots.get(root_id)
         for _ in range(_TRIES):
             entry = await asyncio.to_thread(_entry_of, root.path, path)
-            pk = await self._placer.place_one(root, path.rpartition(b"/")[0], entry)
-            rows = await stages.work_rows(self._context.index, [pk])
-            if rows and (rows[0].size_bytes, rows[0].mtime_ns) == (entry.size_bytes, entry.mtime_ns):
+            entered = await self._enter(root, path, entry, sha256, examined)
+            if entered is not None:
                 break
         else:
             raise NotFound("The file was changed or taken away while it was stored.")
-        if rows[0].stage == 0:
-            await self._results.put_headers([(rows[0], examined.verdict)])
-        await self._results.put_hash(rows[0], sha256)
-        self._read_soon(pk)
-        found = await self.find(root_id, path)
-        if found is None:
-            raise NotFound("The file was taken away while it was stored.")
-        return found
+        self._results.tell(entered)
+        row = entered.now
+        self._read_soon(row.id)
+        return Admitted(
+            pk=row.id,
+            asset_id=AssetId(uuid_text(row.uuid)),
+            kind=Kind(row.kind),
+            is_quarantined=row.refusal_reason is not None,
+        )
+
+    async def _enter(self, root: Root, path: bytes, entry: Entry, sha256: bytes, examined: Examined) -> Entered | None:
+        """The file with its rows; None where it is another one by now."""
+
+        async def enter(tx: Transaction, pk: int) -> Entered | None:
+            rows = await stages.work_rows(tx, [pk])
+            if not rows or (rows[0].size_bytes, rows[0].mtime_ns) != (entry.size_bytes, entry.mtime_ns):
+                return None
+            return await self._results.enter(tx, rows[0], examined.verdict, sha256)
+
+        folder = path.rpartition(b"/")[0]
+        entered = await self._placer.place_new(root, folder, entry, enter)
+        if entered is not None:
+            return entered
+        pk = await self._placer.place_one(root, folder, entry)
+        return await self._context.index.write(lambda tx: enter(tx, pk))
 
     async def find(self, root_id: int, path: bytes) -> Admitted | None:
         """What the index has at a place."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeVar
 
 from pixlsrve.errors import NotFound
 from pixlsrve.events import EventType
@@ -28,6 +29,7 @@ from pixlsrve.store.date_key import date_key
 from pixlsrve.store.files import FileRow, NewFile
 from pixlsrve.store.folders import FolderRow
 
+T = TypeVar("T")
 SHOWN = {Kind.PHOTO: 1, Kind.VIDEO: 2, Kind.AUDIO: 3}
 
 
@@ -47,11 +49,49 @@ class Placer:
         async with self._lock:
             await self._apply(session, root, listings)
 
+    async def place_new(
+        self, root: Root, folder_path: bytes, entry: Entry, then: Callable[[Transaction, int], Coroutine[Any, Any, T]]
+    ) -> T | None:
+        """A file that is plainly new gets its row, and `then` what it does with that, in one transaction.
+
+        None where its folder is not known yet, or the file may be one that is: that is for `place_one`.
+        """
+        context = self._context
+        item = Unsettled(root.id, 0, folder_path, entry, None)
+        written = await identities.written_ids(context.state, "asset", root.id, [item.path])
+        uuid = written.get(item.path) or identity.derive(context.id_secret, root.uid, item.path, what=b"asset")
+
+        async def work(tx: Transaction) -> T | None:
+            folder = (await folders.at_paths(tx, root.id, [folder_path])).get(folder_path)
+            if folder is None or await self._may_be_known(tx, folder, entry, uuid):
+                return None
+            item.folder_id = folder.id
+            (row,) = await self._with_free_keys(tx, [self._new_row(item, uuid)])
+            await files.insert(tx, [row])
+            return await then(tx, row.id)
+
+        async with self._lock:
+            await self._know_next_id()
+            return await context.index.write(work)
+
+    async def _may_be_known(self, tx: Transaction, folder: FolderRow, entry: Entry, uuid: bytes) -> bool:
+        """Whether the index has anything that this file could be."""
+        if await files.at_place(tx, folder.id, entry.name) or await files.by_uuid(tx, [uuid]):
+            return True
+        same = (entry.size_bytes, entry.mtime_ns)
+        seen = await files.with_inodes(tx, [(entry.inode, entry.device)])
+        if any((row.size_bytes, row.mtime_ns) == same for row in seen):
+            return True
+        return bool(await files.gone_with_size(tx, entry.size_bytes))
+
+    async def _know_next_id(self) -> None:
+        if self._next_id == 0:
+            self._next_id = await files.next_id(self._context.index)
+
     async def place_one(self, root: Root, folder_path: bytes, entry: Entry) -> int:
         """The row of one file that is there, made without looking at the others in its folder."""
         async with self._lock:
-            if self._next_id == 0:
-                self._next_id = await files.next_id(self._context.index)
+            await self._know_next_id()
             above = await asyncio.to_thread(_folders_down_to, root, folder_path)
             rows = await self._folders.ensure(root, above)
             folder = rows[folder_path]
@@ -67,8 +107,7 @@ class Placer:
             return known.id
 
     async def _apply(self, session: ScanSession, root: Root, listings: Sequence[Listing]) -> None:
-        if self._next_id == 0:
-            self._next_id = await files.next_id(self._context.index)
+        await self._know_next_id()
         rows = await self._folders.ensure(root, listings)
         unsettled: list[Unsettled] = []
         seen: list[tuple[int, int, int]] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import NamedTuple
 
 import msgspec
 import structlog
@@ -29,6 +30,15 @@ _decoder = msgspec.msgpack.Decoder(Facts)
 _DAY_US = timedelta(days=1) // timedelta(microseconds=1)
 
 
+class Entered(NamedTuple):
+    """A file that came with its hash: its row before and now, whether nobody had read it, and what is wrong with it."""
+
+    before: WorkRow
+    now: WorkRow
+    is_new: bool
+    refused: list[tuple[WorkRow, Refusal]]
+
+
 class Results:
     """Commits headers and contents, a batch at a time, with words, counts and events."""
 
@@ -38,29 +48,29 @@ class Results:
 
     async def put_headers(self, found: Sequence[tuple[WorkRow, Facts | Refusal]]) -> None:
         """Headers that were read, refusals included."""
-
-        async def work(tx: Transaction) -> list[tuple[WorkRow, Refusal]]:
-            # Asked here and not before: the names may arrive meanwhile, and what was committed be named.
-            labels = self._places([facts for _, facts in found])
-            current = await stages.still_as(tx, [row for row, _ in found])
-            fresh = [
-                (row, facts, label) for (row, facts), label in zip(found, labels, strict=True) if row.id in current
-            ]
-            await words.remove(tx, [row.date_key for row, _, _ in fresh if row.facts is not None])
-            good = [self._facts_row(row, facts, label) for row, facts, label in fresh if isinstance(facts, Facts)]
-            await stages.put_facts(tx, await self._with_free_keys(tx, good, [row for row, _, _ in fresh]))
-            refused = [(row, facts) for row, facts, _ in fresh if isinstance(facts, Refusal)]
-            await stages.refuse(
-                tx, [(_stage_after(item), item.reason, item.message, True, row.id) for row, item in refused]
-            )
-            await self._wording.rewrite(tx, [row.id for row in good])
-            await repair(tx, self._wording, [row.id for row in good if row.pair_key])
-            await counts.refresh(tx, {row.folder_id for row, _, _ in fresh})
-            return refused
-
-        refused = await self._context.index.write(work)
+        refused = await self._context.index.write(lambda tx: self._write_headers(tx, found))
         self._context.version.bump()
-        self._report([(row, item) for row, item in refused if row.refusal_reason != item.reason])
+        self._report(refused)
+
+    async def _write_headers(
+        self, tx: Transaction, found: Sequence[tuple[WorkRow, Facts | Refusal]]
+    ) -> list[tuple[WorkRow, Refusal]]:
+        """The rows of headers; those that are refused now and were not before."""
+        # Asked here and not before: the names may arrive meanwhile, and what was committed be named.
+        labels = self._places([facts for _, facts in found])
+        current = await stages.still_as(tx, [row for row, _ in found])
+        fresh = [(row, facts, label) for (row, facts), label in zip(found, labels, strict=True) if row.id in current]
+        await words.remove(tx, [row.date_key for row, _, _ in fresh if row.facts is not None])
+        good = [self._facts_row(row, facts, label) for row, facts, label in fresh if isinstance(facts, Facts)]
+        await stages.put_facts(tx, await self._with_free_keys(tx, good, [row for row, _, _ in fresh]))
+        refused = [(row, facts) for row, facts, _ in fresh if isinstance(facts, Refusal)]
+        await stages.refuse(
+            tx, [(_stage_after(item), item.reason, item.message, True, row.id) for row, item in refused]
+        )
+        await self._wording.rewrite(tx, [row.id for row in good])
+        await repair(tx, self._wording, [row.id for row in good if row.pair_key])
+        await counts.refresh(tx, {row.folder_id for row, _, _ in fresh})
+        return [(row, item) for row, item in refused if row.refusal_reason != item.reason]
 
     def _report(self, refused: Sequence[tuple[WorkRow, Refusal]]) -> None:
         """One line in the log for each file that went into quarantine."""
@@ -145,18 +155,19 @@ class Results:
             if row.id not in silent and row.refusal_reason is None:
                 self._announce(row)
 
-    async def put_hash(self, row: WorkRow, sha256: bytes) -> None:
-        """The hash that a file was given on its way here; listeners hear of the file now, of its thumbnail later."""
+    async def enter(self, tx: Transaction, row: WorkRow, verdict: Facts | Refusal, sha256: bytes) -> Entered:
+        """Header and hash that a file was given on its way here. Hand on to `tell` what this returns once it counts."""
+        refused = await self._write_headers(tx, [(row, verdict)]) if row.stage == 0 else []
+        is_new = await stages.put_hash(tx, row.id, row.size_bytes, row.mtime_ns, sha256)
+        (now,) = await stages.work_rows(tx, [row.id])
+        return Entered(row, now, is_new, refused)
 
-        async def work(tx: Transaction) -> tuple[bool, WorkRow]:
-            is_new = await stages.put_hash(tx, row.id, row.size_bytes, row.mtime_ns, sha256)
-            (now,) = await stages.work_rows(tx, [row.id]) or [row]
-            return is_new, now
-
-        is_new, now = await self._context.index.write(work)
+    def tell(self, entered: Entered) -> None:
+        """Listeners hear of the file now, of its thumbnail later."""
         self._context.version.bump()
-        if is_new and now.refusal_reason is None:
-            self._announce(row)
+        self._report(entered.refused)
+        if entered.is_new and entered.now.refusal_reason is None:
+            self._announce(entered.before)
 
     async def _put_thumbnails(self, contents: Sequence[Content]) -> None:
         """Thumbnails first: an asset that says it has one must have it."""
