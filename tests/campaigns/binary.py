@@ -34,7 +34,7 @@ from tests.uploading import picture
 from tests.wg.net import HOST_ADDRESS, Home, Phone, home_in, until
 
 LIMIT_S = 180.0
-DATA, SECOND_DATA, PHOTOS, BACKUP = "/var/lib/tried", "/var/lib/restored", "/srv/photos", "/root/host.backup"
+DATA, SECOND_DATA, PHOTOS, BACKUP = "/var/lib/tried", "/var/lib/restored", "/srv/photos", "/var/backups/host.backup"
 LAN = f"http://{HOST_ADDRESS}:8080"
 TUNNEL = "http://10.100.0.1:8080"
 NAMES = {"one.jpg", "two.heic", "film.mp4", "song.mp3"}
