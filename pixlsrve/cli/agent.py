@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from pixlsrve.cli.numbers import WholeNumber
 from pixlsrve.config import default_data_dir
 from pixlsrve.errors import StartError
 
@@ -17,7 +18,7 @@ from pixlsrve.errors import StartError
 @click.option(
     "--root", required=True, metavar="DIR", type=click.Path(path_type=Path), help="The folder to share with it."
 )
-@click.option("--port", type=click.IntRange(0, 65535), default=8766, metavar="N", help="Port to listen on [8766].")
+@click.option("--port", type=WholeNumber(0, 65535), default=8766, metavar="N", help="Port to listen on [8766].")
 @click.option("--data-dir", type=click.Path(path_type=Path), metavar="DIR", help="Where the pairing is kept.")
 @click.option("--pair", "code", metavar="CODE", help="One-time code of `pixlsrve pair` on the host, or its whole URL.")
 def agent(server: str, root: Path, port: int, data_dir: Path | None, code: str | None) -> int:

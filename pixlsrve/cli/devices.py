@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from pixlsrve.cli.control import Control
+from pixlsrve.cli.numbers import WholeNumber
 from pixlsrve.cli.options import DaemonGroup, data_dir_option, json_option, local_time, plain, print_json, print_table
 from pixlsrve.config import find_data_dir
 
@@ -52,7 +53,7 @@ def devices(context: click.Context, data_dir: Path | None, as_json: bool) -> Non
 @devices.command()
 @json_option
 @click.option("--address", required=True, metavar="A", help="Its IP address or name on this network.")
-@click.option("--port", required=True, type=click.IntRange(1, 65535), metavar="N", help="The port it listens on.")
+@click.option("--port", required=True, type=WholeNumber(1, 65535), metavar="N", help="The port it listens on.")
 @click.option("--song", "songs", multiple=True, metavar="PATH", help="A file it has, as it calls it; may be repeated.")
 @click.argument("name", metavar="NAME")
 @click.pass_obj

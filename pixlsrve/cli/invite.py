@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from pixlsrve.cli.control import Control
+from pixlsrve.cli.numbers import WholeNumber
 from pixlsrve.cli.options import json_option, local_time, plain, print_json, print_table
 from pixlsrve.cli.token import Duration
 
@@ -15,7 +16,7 @@ from pixlsrve.cli.token import Duration
     "--expires", type=Duration(), default="7d", metavar="TIME", help="How long it can be used: 30m, 1h, 7d ... [7d]"
 )
 @click.option("--list", "shows", is_flag=True, help="List the invitations that nobody has used yet.")
-@click.option("--withdraw", type=click.IntRange(min=1), metavar="N", help="Take back the invitation of that number.")
+@click.option("--withdraw", type=WholeNumber(min=1), metavar="N", help="Take back the invitation of that number.")
 @json_option
 @click.pass_obj
 def invite(control: Control, email: str | None, expires: int, shows: bool, withdraw: int | None, as_json: bool) -> None:

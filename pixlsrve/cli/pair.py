@@ -18,6 +18,7 @@ import click
 from pixlsrve.cli import qr
 from pixlsrve.cli.control import Control
 from pixlsrve.cli.main import FAILED
+from pixlsrve.cli.numbers import WholeNumber
 from pixlsrve.cli.options import data_dir_option, json_option, plain, print_json
 from pixlsrve.config import find_data_dir
 from pixlsrve.errors import PixlsrveError
@@ -37,7 +38,7 @@ _DEVICE_FIELDS = ("device_id", "device_name", "device_type")
 @click.option(
     "--timeout",
     "timeout_s",
-    type=click.IntRange(1, LONGEST_S),
+    type=WholeNumber(1, LONGEST_S),
     default=LONGEST_S,
     metavar="S",
     help="Seconds for which the code works, 1 to 300. [300]",

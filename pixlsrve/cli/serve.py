@@ -13,6 +13,7 @@ from typing import Any
 import click
 import platformdirs
 
+from pixlsrve.cli.numbers import WholeNumber
 from pixlsrve.settings import Sources
 
 
@@ -27,8 +28,8 @@ from pixlsrve.settings import Sources
 @click.option("--data-dir", metavar="DIR", help="Where the index, thumbnails and keys are kept.")
 @click.option("--storage-dir", metavar="DIR", help="Where uploads are kept.")
 @click.option("--host", metavar="ADDR", help="Address to listen on; all, unless given.")
-@click.option("--port", type=click.IntRange(0, 65535), metavar="N", help="Port of HTTP, 0 for any free one [8080].")
-@click.option("--rescan-interval", type=click.IntRange(0), metavar="S", help="Seconds between full walks, 0 for none.")
+@click.option("--port", type=WholeNumber(0, 65535), metavar="N", help="Port of HTTP, 0 for any free one [8080].")
+@click.option("--rescan-interval", type=WholeNumber(0), metavar="S", help="Seconds between full walks, 0 for none.")
 @click.option("--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="Settings in TOML.")
 @click.option("--no-mdns", is_flag=True, help="Don't announce the service on the LAN.")
 @click.option("--no-vpn", is_flag=True, help="Don't run the WireGuard tunnel.")

@@ -82,6 +82,22 @@ def test_usage_error_exits_with_2(arguments: list[str]) -> None:
     assert done.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["serve", "--port", "many"], "many is not a whole number from 0 to 65535."),
+        (["serve", "--port", "65536"], "65536 is not a whole number from 0 to 65535."),
+        (["serve", "--rescan-interval", "-1"], "-1 is not a whole number from 0 on."),
+        (["pair", "--timeout", "301"], "301 is not a whole number from 1 to 300."),
+    ],
+)
+def test_wrong_number_is_refused_with_what_is_allowed(arguments: list[str], said: str) -> None:
+    """A number that is none, or is out of bounds, is named with its option and the bounds."""
+    done = _run(*arguments)
+    assert done.returncode == 2
+    assert f"'{arguments[1]}': {said}" in done.stderr
+
+
 def test_status_for_people_and_programs(daemon: Daemon) -> None:
     """Version, process, addresses, host, folders with their state, and how far the indexing is."""
     daemon.wait_indexed()
