@@ -133,3 +133,57 @@ def test_gallery_can_be_installed(visitor: Guest) -> None:
             icon["src"],
         )
         assert icon["sizes"] == "any" or icon["sizes"] == f"{size}x{size}"
+
+
+CROWDED = """() => {
+  const seen = [...document.querySelectorAll('button, input, select, .button, nav a')].filter(each =>
+    each.checkVisibility({ visibilityProperty: true, opacityProperty: true }) && each.getClientRects().length &&
+    !each.closest('.scrubber, .map-markers, [aria-hidden=true]'));
+  const box = each => each.getBoundingClientRect();
+  const name = each => each.outerHTML.slice(0, 90);
+  const wrong = seen.filter(each => box(each).left < -1 || box(each).right > innerWidth + 1).map(name);
+  const cut = seen.filter(each => each.matches('button, .button') && each.scrollWidth > each.clientWidth + 1).map(name);
+  const nav = box(document.querySelector('.nav'));
+  const free = seen.filter(each => !each.closest('.nav') && box(each).top < nav.top);
+  free.forEach((one, at) => free.slice(at + 1).forEach(other => {
+    const [a, b] = [box(one), box(other)];
+    const across = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+    const down = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+    if (across > 1 && down > 1 && !one.contains(other) && !other.contains(one)) wrong.push(name(one) + name(other));
+  }));
+  return [...wrong, ...cut];
+}"""
+HALF = {"viewport": {"width": 640, "height": 400}, "device_scale_factor": 2}
+OURS = ("home", "people", "settings", "problems", "away")
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [({"viewport": SMALL}, 100), (HALF, 100), ({"viewport": SMALL}, 200)],
+    ids=["320 px", "zoomed to 200 %", "320 px with text twice as large"],
+)
+def test_no_control_is_cut_off_or_covered(chromium: Browser, home: Daemon, options: dict[str, Any], text: int) -> None:
+    """On a small or enlarged page every control is whole, within the screen's width and covers no other one."""
+    found = {}
+    with receive(chromium, home, bypass_csp=True, **options) as visitor:
+        visitor.pair("--admin")
+        for path in (*PAGES, *(f"/more/{part}" for part in OURS)):
+            page = visitor.go(path)
+            page.add_style_tag(content=f"html {{ font-size: {text}% !important }}")
+            expect(page.get_by_role("main")).to_be_visible()
+            expect(page.locator(".loading, .tile-empty")).to_have_count(0)
+            wrong = page.evaluate(CROWDED)
+            if not page.evaluate("document.documentElement.scrollWidth <= innerWidth"):
+                wrong.append("scrolls to the side")
+            if wrong:
+                found[path] = wrong
+    assert found == {}
+
+
+@pytest.mark.parametrize("visitor", [{"reduced_motion": "reduce"}], indirect=True)
+def test_reduced_motion(visitor: Guest) -> None:
+    """Whoever asked for less motion sees none: nothing on the page runs an animation, the viewer's opening included."""
+    page = visitor.go("/")
+    page.locator("[data-index='0']").click()
+    expect(page.locator(".pswp--open")).to_be_visible()
+    assert page.evaluate("document.getAnimations().filter(each => each.playState === 'running').length") == 0

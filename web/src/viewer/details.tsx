@@ -30,10 +30,12 @@ export function toggleDetails(viewer: PhotoSwipe, photo: Photo, stay = false): v
   if (!shown) viewer.updateSize(true);
 }
 
-/** So many pixels of the screen's edge do the details take from the photo: none where they lie over its lower part. */
-export function detailsWidth(viewer: PhotoSwipe): number {
+/** So many pixels do the details take from the photo: at the side, or below where they are as wide as the screen. */
+export function detailsRoom(viewer: PhotoSwipe): { right: number; bottom: number } {
   const shown = viewer.element?.querySelector<HTMLElement>(".details");
-  return shown && shown.offsetWidth < innerWidth ? shown.offsetWidth : 0;
+  if (!shown) return { right: 0, bottom: 0 };
+  const isBeside = shown.offsetWidth < innerWidth;
+  return { right: isBeside ? shown.offsetWidth : 0, bottom: isBeside ? 0 : shown.offsetHeight };
 }
 
 /** Hide the details; what they listen to is let go. */

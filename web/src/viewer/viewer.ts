@@ -12,7 +12,7 @@ import { cover, go, path } from "../router";
 import { notice } from "../ui/notices";
 import { sentence } from "../ui/Message";
 import { Changes } from "./changes";
-import { detailsWidth, hideDetails, toggleDetails } from "./details";
+import { detailsRoom, hideDetails, toggleDetails } from "./details";
 import { iconHtml } from "./icons";
 import { playLive, playWhileHeld } from "./live";
 import { explain, fullPicture, makeMessage, makePlayer, playerIn } from "./media";
@@ -42,7 +42,7 @@ export function openViewer(shelf: Shelf, index: number, onLeave: (index: number)
     loop: false,
     preload: [1, 2],
     bgOpacity: 1,
-    paddingFn: () => ({ top: 0, bottom: 0, left: 0, right: detailsWidth(viewer) }),
+    paddingFn: () => ({ top: 0, left: 0, ...detailsRoom(viewer) }),
     wheelToZoom: true,
     showHideAnimationType: isStill ? "none" : "fade",
     closeTitle: words.close,

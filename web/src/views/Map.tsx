@@ -25,10 +25,14 @@ const SETTLED_MS = 150;
 const CLOSE = 6;
 /** From here on there is room for the names of places. */
 const NAMED = 4;
-const START: Size = { width: innerWidth, height: innerHeight };
+/** The room there is before the map itself is drawn. */
+function room(): Size {
+  const view = document.getElementById("view");
+  return { width: view?.clientWidth || innerWidth, height: view?.clientHeight || innerHeight };
+}
 
 export default function MapView() {
-  const [size, setSize] = useState<Size>(START);
+  const [size, setSize] = useState<Size>(room);
   const [camera, setCamera] = useState<Camera | null>(null);
   const [hasAny, setHasAny] = useState(true);
   const [error, setError] = useState<unknown>(undefined);
@@ -41,7 +45,7 @@ export default function MapView() {
     firstCamera(wanted).then(
       (first) => {
         setHasAny(first !== null);
-        setCamera(first ?? fit([], START));
+        setCamera(first ?? fit([], room()));
       },
       (failed: unknown) => setError(failed),
     );
@@ -93,7 +97,7 @@ async function firstCamera(wanted: string | null): Promise<Camera | null> {
   if (at) return { ...project(at.latitude, at.longitude), zoom: CLOSE };
   const { photos } = await get<MapAnswer>("/api/v1/photos/map", { limit: 256 });
   if (photos.length === 0) return null;
-  return fit(photos.map(({ latitude, longitude }) => project(latitude, longitude)), START);
+  return fit(photos.map(({ latitude, longitude }) => project(latitude, longitude)), room());
 }
 
 /** The clusters of what the camera sees, asked for again once it rests and when the library changes. */
