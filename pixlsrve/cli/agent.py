@@ -10,7 +10,7 @@ import click
 
 from pixlsrve.cli.numbers import WholeNumber
 from pixlsrve.config import default_data_dir
-from pixlsrve.errors import StartError
+from pixlsrve.errors import InvalidInput, StartError
 
 
 @click.command()
@@ -31,10 +31,15 @@ def agent(server: str, root: Path, port: int, data_dir: Path | None, code: str |
     Example:
       pixlsrve agent --server http://192.168.1.2:8080 --root ~/Music --pair ABCD2345
     """
+    from pixlsrve.devices.agent.pair import parse_server
     from pixlsrve.devices.agent.run import Options, run_agent
     from pixlsrve.http.mini_server import listen
     from pixlsrve.index.metadata import EXTENSIONS
 
+    try:
+        parse_server(server)
+    except InvalidInput as error:
+        raise click.BadParameter(error.message, param_hint="'--server'") from error
     options = Options(
         server=server,
         root=root.expanduser().absolute(),

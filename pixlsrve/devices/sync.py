@@ -39,6 +39,8 @@ class _Run:
     listing: int | None = None
     total: int = 0
     done: int = 0
+    gone: int = 0
+    """Songs that were asked for and not there."""
     received_bytes: int = 0
     failed: set[int] = field(default_factory=set)
     told_s: float = float("-inf")
@@ -116,7 +118,9 @@ class Syncs:
             if twins:
                 await self._songs.adopt(run.device)
                 await self._transfer_all(run, skip_twins=False)
-        return Outcome.UNKNOWN if run.failed else Outcome.SUCCESS
+        # Without a manifest a server that answers 404 to every song may be any server.
+        is_stranger = run.listing is None and 0 < run.gone == run.done
+        return Outcome.UNKNOWN if run.failed or is_stranger else Outcome.SUCCESS
 
     async def _list(self, run: _Run) -> None:
         """Read the manifest where the device now is. Raises SyncFailed, CallFailed, InvalidInput, StorageError."""
@@ -198,6 +202,7 @@ class Syncs:
             try:
                 await asyncio.shield(transfer.done)
             except SongGone:
+                run.gone += 1
                 log.info("a song was not there when it was asked for", device=run.device.id, song=song.uuid)
             except SyncFailed as error:
                 self._directory.device(run.device.id)  # a device that was revoked meanwhile is not asked any more

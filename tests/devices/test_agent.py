@@ -217,6 +217,8 @@ def test_transfer(shared: tuple[Daemon, AgentProcess, str]) -> None:
     for missing in ("two.mp3", "notes.txt", ".hidden.mp3", "pipe.mp3", "one.mp3/x.mp3"):
         status, answer = fetch_json(f"{base}/transfer/{missing}", token=secret)
         assert (status, answer["error"]) == (404, "Upload failed"), missing
+    unknown = f"{base}/transfer/one.mp3?song_id=904cb473-5d17-4885-9363-46f466a7d140"
+    assert fetch_json(unknown, token=secret)[0] == 404
     status, answer = fetch_json(f"{base}/transfer/one.mp3", token=secret)
     assert (status, set(answer), answer["message"]) == (200, {"message", "path"}, "Song File uploaded successfully.")
     assert fetch(host.url + answer["path"], token=host.token())[2] == song(1)

@@ -16,6 +16,7 @@ from pixlsrve.devices.service import DeviceServices, open_devices
 from pixlsrve.errors import InvalidInput
 from pixlsrve.media.uploads.service import Uploads
 from pixlsrve.model import Device
+from pixlsrve.store.songs import Listed
 from tests.auth.kit import KEY, Kit, open_kit
 from tests.daemon import free_port
 
@@ -161,6 +162,15 @@ async def test_anything_else(parts: tuple[Kit, DeviceServices, Device], answer: 
     """Everything else is `Unknown Sync Error`; redirects are not followed, lines over 64 KiB not read (T24)."""
     _, services, device = parts
     async with listening(saying(answer)) as port:
+        assert await outcome(services, device, "127.0.0.1", port) == (500, "Unknown Sync Error")
+
+
+async def test_a_server_that_knows_nothing(parts: tuple[Kit, DeviceServices, Device]) -> None:
+    """A server that has neither a manifest nor any song is no mini-server of ours: nothing was synced."""
+    _, services, device = parts
+    async with listening(saying(http("404 Not Found"))) as port:
+        assert await outcome(services, device, "127.0.0.1", port) == (200, None)  # nothing is wanted of it
+        await services.songs.add(device, [Listed(path="a.mp3", size_bytes=1), Listed(path="b.mp3", size_bytes=1)])
         assert await outcome(services, device, "127.0.0.1", port) == (500, "Unknown Sync Error")
 
 

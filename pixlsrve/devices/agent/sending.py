@@ -132,6 +132,6 @@ class _Reading:
 
 def status_of(error: PixlsrveError) -> int:
     """The status that tells the host why its transfer failed (DESIGN section 5)."""
-    if isinstance(error, NotFound):
+    if isinstance(error, NotFound) or (isinstance(error, HostRefused) and error.status == 404):
         return 404
     return 409 if isinstance(error, Conflict) else 502
