@@ -77,11 +77,11 @@ export function PhotoGrid({ model, label, onOpen, onAt, control }: Props) {
     scroller.current.scrollTop = map.seek(place);
   }, []);
 
-  // A new list takes the place of the former one, at the place where the reader was.
+  // A new list takes the place of the former one, at the place where the reader was; at its very top, what is new is seen.
   const before = useRef(model);
   useLayoutEffect(() => {
     if (before.current === model) return;
-    const anchor = before.current.anchorAt(view.current.top);
+    const anchor = view.current.top > 0 ? before.current.anchorAt(view.current.top) : null;
     before.current = model;
     const fresh = new ScrollMap(model.geometry.height, () => view.current.height);
     setMap(fresh);
