@@ -1,6 +1,6 @@
 // A list of photos of any length: only what is in sight is in the document.
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { useComputed, useSignal } from "@preact/signals";
+import { useSignal } from "@preact/signals";
 
 import { texts } from "../i18n";
 import { GridModel } from "./model";
@@ -178,13 +178,8 @@ export function PhotoGrid({ model, label, onOpen, onAt, control }: Props) {
     requestAnimationFrame(take);
   }
 
-  const range = useComputed(() => {
-    model.version.value;
-    const { from, to } = seen.value;
-    return `${model.geometry.at(from)} ${model.geometry.at(to)}`;
-  });
-  const [first = 0, last = 0] = range.value.split(" ").map(Number);
   model.version.value;
+  const [first, last] = [model.geometry.at(seen.value.from), model.geometry.at(seen.value.to)];
 
   return (
     <div class="grid-scroller" ref={scroller} tabIndex={-1}>
