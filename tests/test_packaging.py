@@ -101,6 +101,7 @@ def test_wheel_holds_all_data(tmp_path: Path) -> None:
     shutil.copytree(PACKAGE, source / "pixlsrve", ignore=ignored)
     for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE", "NOTICE"):
         shutil.copyfile(REPOSITORY / name, source / name)
+    written = {path.relative_to(source).as_posix() for path in (source / "pixlsrve").rglob("*") if path.is_file()}
     code = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"
     environment = {**os.environ, "PYTHONPATH": ""}
     done = subprocess.run(
@@ -109,7 +110,6 @@ def test_wheel_holds_all_data(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr.decode(errors="replace")
     (wheel,) = tmp_path.glob("*.whl")
     packed = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("pixlsrve/")}
-    written = {path.relative_to(source).as_posix() for path in (source / "pixlsrve").rglob("*") if path.is_file()}
     assert packed == written | {"pixlsrve/media/places/places.sqlite"}
     licences = [name for name in zipfile.ZipFile(wheel).namelist() if "/licenses/" in name]
     assert {Path(name).name for name in licences} == {"LICENSE", "NOTICE"}

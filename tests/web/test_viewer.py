@@ -11,6 +11,8 @@ from tests.web.browsing import needs_gallery
 from tests.web.household import HOSTILE, Guest
 
 pytestmark = needs_gallery
+PLAYING_MS = 120_000
+"""Without a graphics card the processor draws the film, beside everything else."""
 FULL = (
     "() => [...document.querySelectorAll('.pswp__img')].some(each => each.src.includes('/full') && each.naturalWidth)"
 )
@@ -69,7 +71,7 @@ def test_live_photo_plays(visitor: Guest) -> None:
     page.get_by_role("button", name="Play the live photo").click()
     film = page.locator(".viewer-live")
     expect(film).to_be_visible()
-    page.wait_for_function("() => document.querySelector('.viewer-live')?.currentTime > 0")
+    page.wait_for_function("() => document.querySelector('.viewer-live')?.currentTime > 0", timeout=PLAYING_MS)
     expect(film).to_have_count(0)
     page = _open(visitor, "IMG_0005.jpg")
     expect(page.get_by_role("button", name="Play the live photo")).to_be_hidden()
@@ -91,7 +93,7 @@ def test_film_and_its_ranges(visitor: Guest) -> None:
     page = _open(visitor, "film.mp4")
     page.wait_for_function("() => document.querySelector('.viewer-player')?.currentTime > 0")
     page.evaluate("() => { document.querySelector('.viewer-player').currentTime = 3 }")
-    page.wait_for_function("() => document.querySelector('.viewer-player').currentTime >= 3")
+    page.wait_for_function("() => document.querySelector('.viewer-player').currentTime >= 3", timeout=PLAYING_MS)
     status = page.evaluate(
         "url => fetch(url, { headers: { Range: 'bytes=10-19' } }).then(answer => answer.status)",
         visitor.photo("film.mp4")["full_url"],
