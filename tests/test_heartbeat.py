@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,10 +32,12 @@ class Listener:
 
     def wait(self, *words: str) -> str:
         """The first message from now on that has all these words."""
-        while True:
+        until_s = time.monotonic() + START_LIMIT_S
+        while time.monotonic() < until_s:
             message = self.socket.recv(65_536).decode()
             if all(word in message for word in words):
                 return message
+        raise AssertionError(f"nothing was told of {words}")
 
 
 @pytest.fixture
@@ -55,9 +58,9 @@ def test_daemon_tells_what_it_does(daemons: StartDaemon, listener: Listener, tmp
     daemon = daemons("--photos", str(tmp_path / "photos"), env=env).start()
     ready = listener.wait("READY=1", "STATUS=")
     assert f"listening on {daemon.url}" in ready
+    listener.wait("WATCHDOG=1", "STATUS=idle; 0 photos")  # told once, for it stays so
     for _ in range(3):
         listener.wait("WATCHDOG=1")
-    listener.wait("WATCHDOG=1", "STATUS=idle; 0 photos")
     daemon.stop()
     listener.wait("STOPPING=1")
 
