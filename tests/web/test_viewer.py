@@ -91,7 +91,8 @@ def test_live_photo_plays_while_a_finger_rests_on_it(visitor: Guest) -> None:
 def test_film_and_its_ranges(visitor: Guest) -> None:
     """A film plays, and seeking asks the host for a part of it."""
     page = _open(visitor, "film.mp4")
-    page.wait_for_function("() => document.querySelector('.viewer-player')?.currentTime > 0")
+    page.locator(".viewer-player").evaluate("player => player.play()")  # as who presses the button, if it stands still
+    page.wait_for_function("() => document.querySelector('.viewer-player')?.currentTime > 0", timeout=PLAYING_MS)
     page.evaluate("() => { document.querySelector('.viewer-player').currentTime = 3 }")
     page.wait_for_function("() => document.querySelector('.viewer-player').currentTime >= 3", timeout=PLAYING_MS)
     status = page.evaluate(
