@@ -20,7 +20,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ import pillow_heif
 from PIL import Image
 
 from tests.campaigns.boot.machine import ENVIRONMENT, debian
+from tests.campaigns.steps import failed_of
 from tests.index.metadata.samples import sound, video
 from tests.uploading import picture
 from tests.wg.net import HOST_ADDRESS, Home, Phone, home_in, until
@@ -262,20 +262,12 @@ class Tried:
 
 def tried(program: Path, cache: Path) -> list[str]:
     """The steps that failed."""
-    failed: list[str] = []
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=cache)))
         home = stack.enter_context(home_in(folder))
         case = Tried(debian(cache, folder / "machine"), program, home)
         stack.callback(case.close)
-        for step in case.steps():
-            try:
-                step()
-            except Exception:  # noqa: BLE001  # one step that fails hides no other
-                failed.append(step.__name__)
-                print(f"FAILED  {step.__name__}: {step.__doc__}\n{traceback.format_exc()}", flush=True)
-            else:
-                print(f"ok      {step.__name__}: {step.__doc__}", flush=True)
+        failed = failed_of(case.steps())
         if failed:
             print((folder / "log").read_text()[-5_000:])
     return failed

@@ -15,12 +15,12 @@ import json
 import sys
 import tempfile
 import time
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from tests.campaigns.boot.machine import Machine
+from tests.campaigns.steps import failed_of
 from tests.wg.net import HOST_ADDRESS, Home, Phone, home_in, inside, until
 
 LIMIT_S = 180.0
@@ -288,7 +288,6 @@ def main() -> int:
     parser.add_argument("--cache", type=Path, required=True, help="where the booted root is kept between runs")
     parser.add_argument("--archive", type=Path, help="also install the tar archive")
     arguments = parser.parse_args()
-    failed: list[str] = []
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=arguments.cache)))
         home = stack.enter_context(home_in(folder))
@@ -296,14 +295,7 @@ def main() -> int:
         stack.callback(machine.close)
         boot = Boot(machine, home, arguments.package, arguments.archive)
         boot.figures["boot_s"] = round(machine.boot(), 1)
-        for step in boot.steps():
-            try:
-                step()
-            except Exception:  # noqa: BLE001  # one step that fails hides no other
-                failed.append(step.__name__)
-                print(f"FAILED  {step.__name__}: {step.__doc__}\n{traceback.format_exc()}", flush=True)
-            else:
-                print(f"ok      {step.__name__}: {step.__doc__}", flush=True)
+        failed = failed_of(boot.steps())
     print(json.dumps({**boot.figures, "failed": failed}))
     return 1 if failed else 0
 

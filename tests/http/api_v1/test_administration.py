@@ -33,10 +33,10 @@ def daemon(daemons: Callable[..., Daemon], tmp_path: Path) -> Daemon:
     return daemons(*options, "--storage-dir", str(tmp_path / "storage"), "--host", "127.0.0.1", env=env).start()
 
 
-def ask(daemon: Daemon, method: str, path: str, body: Any = None, token: str = "") -> tuple[int, Any]:
-    """Status and JSON answer."""
+def ask(daemon: Daemon, method: str, path: str, body: Any = None, token: str = "", **more: str) -> tuple[int, Any]:
+    """Status and JSON answer; `more` are further headers."""
     data = None if body is None else json.dumps(body).encode()
-    headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
+    headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {}), **more}
     request = urllib.request.Request(daemon.url + path, data, headers, method=method)  # noqa: S310  # http to ourselves
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310  # http to ourselves

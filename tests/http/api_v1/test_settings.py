@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +10,7 @@ import pytest
 
 from pixlsrve.config import Config
 from tests.daemon import Daemon, StartDaemon, daemons
+from tests.http.api_v1 import test_administration as administration
 from tests.test_heartbeat import Listener, listener
 
 __all__ = ["daemons", "listener"]
@@ -31,15 +29,7 @@ def daemon(daemons: StartDaemon, listener: Listener, tmp_path: Path) -> Daemon:
 
 def ask(daemon: Daemon, method: str, token: str, body: Any = None, **headers: str) -> tuple[int, Any]:
     """Status and JSON answer."""
-    data = None if body is None else json.dumps(body).encode()
-    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}", **headers}
-    request = urllib.request.Request(daemon.url + PATH, data, headers, method=method)  # noqa: S310  # http to ourselves
-    try:
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310  # http to ourselves
-            return answer.status, json.loads(answer.read())
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, json.loads(error.read())
+    return administration.ask(daemon, method, PATH, body, token, **headers)
 
 
 def change(daemon: Daemon, token: str, **changes: Any) -> tuple[int, Any]:
