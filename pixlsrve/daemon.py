@@ -88,6 +88,8 @@ class Daemon:
         finally:
             beating.cancel()
             await asyncio.gather(beating, return_exceptions=True)
+        # A backup, say, that had begun: its thread can't be cancelled, and has the last word otherwise.
+        await asyncio.get_running_loop().shutdown_default_executor()
         log.info("stopped")
 
     async def _run_lives(self) -> None:

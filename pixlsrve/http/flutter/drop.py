@@ -31,6 +31,8 @@ LOOK_EVERY_S = 1.0
 RETRY_S = 10.0
 ENTRIES_MAX = 1_000
 """Looked at in one go; the others have their turn when these are gone."""
+_SENT = ".sent"
+"""The name of a file between its sending and its end."""
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -56,6 +58,11 @@ class _Likeness(NamedTuple):
 
 def _likeness(status: os.stat_result) -> _Likeness:
     return _Likeness(status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def _is_same(moved: os.stat_result, before: _Likeness) -> bool:
+    """Whether a file is what it was before it was moved, which changes its last time only."""
+    return _likeness(moved)[:3] == before[:3]
 
 
 class DropDirectory:
@@ -249,10 +256,16 @@ class DropDirectory:
 
     def _delete(self, handle: int, name: str) -> None:
         """Delete what was sent; what can't be deleted is not sent again, and what has taken its place has its turn."""
+        sent = self._seen[name][0]
         try:
-            if _likeness(os.stat(name, dir_fd=handle, follow_symlinks=False)) != self._seen[name][0]:
+            if _likeness(os.stat(name, dir_fd=handle, follow_symlinks=False)) != sent:
                 return
-            os.unlink(name, dir_fd=handle)
+            # Another file may take its place at any time, so that only what has been moved away is deleted.
+            os.rename(name, _SENT, src_dir_fd=handle, dst_dir_fd=handle)
+            if not _is_same(os.stat(_SENT, dir_fd=handle, follow_symlinks=False), sent):
+                with contextlib.suppress(FileExistsError):
+                    os.link(_SENT, name, src_dir_fd=handle, dst_dir_fd=handle, follow_symlinks=False)
+            os.unlink(_SENT, dir_fd=handle)
         except FileNotFoundError:
             pass
         except OSError as error:

@@ -236,3 +236,19 @@ async def test_what_takes_a_sent_files_place_is_sent_too(drop: Drop) -> None:
         new.write_text(str(number))
         new.replace(drop.folder / "same.txt")
         assert await drop.next() == str(number)
+
+
+async def test_what_takes_its_place_in_the_last_moment_is_sent_too(drop: Drop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is put there just when the one before it is deleted stays, and has its turn."""
+    rename, late = os.rename, drop.folder / "late"
+    late.write_text("second")
+
+    def overtaken(*args: Any, **kwargs: Any) -> None:
+        if late.exists():
+            late.replace(drop.folder / "same.txt")
+        rename(*args, **kwargs)
+
+    monkeypatch.setattr(os, "rename", overtaken)
+    (drop.folder / "same.txt").write_text("first")
+    assert [await drop.next(), await drop.next()] == ["first", "second"]
+    await until(lambda: not list(drop.folder.iterdir()))
