@@ -140,6 +140,21 @@ def allow(control: Control, name: str, roots: tuple[str, ...], nothing: bool) ->
     click.echo(f"{plain(account['username'])} now sees {plain(_seen(account))}.")
 
 
+@user.command()
+@name_argument
+@click.argument("role", metavar="ROLE", type=click.Choice(["admin", "member"]))
+@click.pass_obj
+def role(control: Control, name: str, role: str) -> None:
+    """Make an account an administrator's (admin) or a member's (member); it is signed out everywhere.
+
+    \b
+    Example:
+      pixlsrve user role anna admin
+    """
+    account = control.post("/users/role", {"username": name, "role": role})
+    click.echo(f"{plain(account['username'])} is {_article(account['role'])} now.")
+
+
 def _password(*, from_stdin: bool) -> str:
     """The password from standard input, or typed twice without being shown. Raises UsageError, Abort."""
     if not from_stdin:

@@ -54,6 +54,13 @@ class AllowBody(msgspec.Struct, frozen=True):
     roots: list[str] = []
 
 
+class RoleBody(msgspec.Struct, frozen=True):
+    """Body of POST /users/role."""
+
+    username: str
+    role: Role
+
+
 class DeviceBody(msgspec.Struct, frozen=True):
     """Body of POST /devices/revoke: a number, an id or a name."""
 
@@ -71,7 +78,7 @@ class PeopleDesk:
         self._roots = roots
         self._read_new, self._read_password = BodyCheck(NewUserBody), BodyCheck(PasswordBody)
         self._read_user, self._read_allow = BodyCheck(UserBody), BodyCheck(AllowBody)
-        self._read_device = BodyCheck(DeviceBody)
+        self._read_role, self._read_device = BodyCheck(RoleBody), BodyCheck(DeviceBody)
 
     def handlers(self) -> list[ControlRoute]:
         """Method, path and handler of each route."""
@@ -82,6 +89,7 @@ class PeopleDesk:
             ("POST", "/users/password", self._set_password),
             ("POST", "/users/remove", self._remove),
             ("POST", "/users/allow", self._allow),
+            ("POST", "/users/role", self._set_role),
             ("GET", "/devices", self._list_devices),
             ("POST", "/devices/revoke", self._revoke),
         ]
@@ -115,6 +123,11 @@ class PeopleDesk:
         account = self._accounts.named(body.username)
         roots = {root_id(text, self._roots) for text in body.roots}
         return routing.answer(self._user(await self._accounts.allow(account.id, body.library, roots)))
+
+    async def _set_role(self, request: web.Request) -> web.Response:
+        body = await self._read_role(request)
+        account = self._accounts.named(body.username)
+        return routing.answer(self._user(await self._accounts.set_role(account.id, body.role)))
 
     async def _list_devices(self, _: web.Request) -> web.Response:
         found = await self._overview.all()

@@ -135,6 +135,21 @@ def test_last_admin_stays(daemon: Daemon) -> None:
     assert list(_users(daemon)) == ["ben"]
 
 
+def test_role_is_changed(daemon: Daemon) -> None:
+    """T16: `role` makes administrators and members, ends what the account had open, and leaves the last administrator."""
+    for name in ("anna", "ben"):
+        _user(daemon, "add", name, "--password-stdin", password=SECRET)
+    token = _login(daemon, "anna", SECRET)[1]["access_token"]
+    assert "anna is an administrator now" in _user(daemon, "role", "anna", "admin")
+    assert daemon.get("/api/v1/host/status", token=token)[0] == 401
+    assert "last administrator" in _user(daemon, "role", "anna", "member", code=1)
+    _user(daemon, "role", "ben", "admin")
+    assert "anna is a member now" in _user(daemon, "role", "anna", "member")
+    assert {name: user["role"] for name, user in _users(daemon).items()} == {"anna": "member", "ben": "admin"}
+    assert "'admin', 'member'" in _user(daemon, "role", "anna", "owner", code=2)
+    assert "nobody" in _user(daemon, "role", "nobody", "admin", code=1)
+
+
 def test_library_is_opened_and_closed(daemon: Daemon) -> None:
     """`allow` opens everything, or some folders by name or path, or nothing; an unknown folder is refused."""
     _user(daemon, "add", "anna", "--password-stdin", password=SECRET)

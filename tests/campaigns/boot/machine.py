@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import signal
@@ -10,7 +11,8 @@ import time
 from pathlib import Path
 
 PACKAGES = (
-    "systemd,systemd-sysv,dbus,iproute2,wireguard-tools,wireguard-go,nftables,udev,kmod,procps,debconf,ca-certificates"
+    "systemd,systemd-sysv,dbus,iproute2,wireguard-tools,wireguard-go,nftables,udev,kmod,procps,debconf,ca-certificates,"
+    "sudo"
 )
 BOOT_LIMIT_S = 180.0
 ENVIRONMENT = {
@@ -123,16 +125,19 @@ def debian(cache: Path, folder: Path) -> Path:
     """A Debian 12 without Python in `folder`, an overlay over the one in `cache`; whoever asked unmounts it."""
     for name in ("upper", "work", "root"):
         (folder / name).mkdir(parents=True)
-    layers = f"lowerdir={_base(cache)},upperdir={folder / 'upper'},workdir={folder / 'work'}"
+    layers = f"lowerdir={base(cache)},upperdir={folder / 'upper'},workdir={folder / 'work'}"
     subprocess.run(["mount", "-t", "overlay", "overlay", "-o", layers, str(folder / "root")], check=True)
     return folder / "root"
 
 
-def _base(cache: Path) -> Path:
-    """The root of Debian 12, made once."""
-    base = cache / "base"
-    if not (base / "usr/lib/systemd/systemd").exists():
-        shutil.rmtree(base, ignore_errors=True)
+def base(cache: Path, packages: str = PACKAGES) -> Path:
+    """A root of Debian 12 with these packages, made once for each list of them. It is never written to."""
+    made = cache / f"base-{hashlib.sha256(packages.encode()).hexdigest()[:8]}"
+    if not made.is_dir():
+        building = made.with_suffix(".building")
+        shutil.rmtree(building, ignore_errors=True)
         cache.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(base)], check=True)
-    return base
+        command = ["debootstrap", "--variant=minbase", f"--include={packages}", "bookworm", str(building)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        building.rename(made)
+    return made
