@@ -136,10 +136,10 @@ def test_last_admin_stays(daemon: Daemon) -> None:
 
 
 def test_role_is_changed(daemon: Daemon) -> None:
-    """T16: `role` makes administrators and members, ends what the account had open, and leaves the last administrator."""
+    """T16: `role` makes administrators and members, ends what they had open, and leaves the last administrator."""
     for name in ("anna", "ben"):
         _user(daemon, "add", name, "--password-stdin", password=SECRET)
-    token = _login(daemon, "anna", SECRET)[1]["access_token"]
+    token = _login(daemon, "anna", SECRET)[1]["api_token"]
     assert "anna is an administrator now" in _user(daemon, "role", "anna", "admin")
     assert daemon.get("/api/v1/host/status", token=token)[0] == 401
     assert "last administrator" in _user(daemon, "role", "anna", "member", code=1)
