@@ -147,7 +147,7 @@ def test_role_is_changed(daemon: Daemon) -> None:
     assert "anna is a member now" in _user(daemon, "role", "anna", "member")
     assert {name: user["role"] for name, user in _users(daemon).items()} == {"anna": "member", "ben": "admin"}
     assert "'admin', 'member'" in _user(daemon, "role", "anna", "owner", code=2)
-    assert "nobody" in _user(daemon, "role", "nobody", "admin", code=1)
+    assert "no account" in _user(daemon, "role", "nobody", "admin", code=1)
 
 
 def test_library_is_opened_and_closed(daemon: Daemon) -> None:
