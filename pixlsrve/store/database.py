@@ -191,16 +191,16 @@ class Database:
     async def transaction(self) -> AsyncIterator[Transaction]:
         """A transaction that commits at the end of the block, or rolls back when the block raises."""
         async with self._write_lock:
-            with _translated(self.path, self._on_damage):
-                await self._writer.execute_fetchall("BEGIN IMMEDIATE")
             try:
+                with _translated(self.path, self._on_damage):
+                    await self._writer.execute_fetchall("BEGIN IMMEDIATE")
                 yield Transaction(self._writer, self.path, self._on_damage)
                 with _translated(self.path, self._on_damage):
                     await self._writer.execute_fetchall("COMMIT")
             except BaseException:
+                # Always: the thread still does what nobody waits for any more, a BEGIN too.
                 with contextlib.suppress(sqlite3.Error):
-                    if self._writer.in_transaction:
-                        await self._writer.execute_fetchall("ROLLBACK")
+                    await self._writer.execute_fetchall("ROLLBACK")
                 raise
 
     async def write(self, work: Work[T]) -> T:

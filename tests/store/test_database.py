@@ -94,3 +94,21 @@ async def test_cancelled_work_leaves_the_database_usable(database: Database) -> 
     async with database.transaction() as tx:
         await tx.execute("INSERT INTO song (title) VALUES ('after')")
     assert (await _titles(database))[-1] == "after"
+
+
+@pytest.mark.parametrize("steps", range(1, 12))
+async def test_cancelled_transaction_leaves_the_database_usable(database: Database, steps: int) -> None:
+    """Wherever a transaction is cancelled, while it begins too, the next one works."""
+
+    async def transact() -> None:
+        async with database.transaction() as tx:
+            await tx.execute("INSERT INTO song (title) VALUES ('maybe')")
+
+    cancelled = asyncio.create_task(transact())
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    cancelled.cancel()
+    await asyncio.wait({cancelled})
+    async with database.transaction() as tx:
+        await tx.execute("INSERT INTO song (title) VALUES ('after')")
+    assert (await _titles(database))[-1] == "after"
