@@ -69,7 +69,7 @@ class Callers:
         if self._sessions is not None and "Cookie" in request.headers:
             value = cookies.session_value(request, is_secure=self._origins.is_secure(request))
         if value is None:
-            raise NotAuthenticated("This needs a token: send `Authorization: Bearer TOKEN`.", reason="no_token")
+            raise _no_token()
         self._origins.check_cookie_use(request)
         return Credential(value, is_session=True)
 
@@ -122,7 +122,7 @@ def _digest(ticket: str) -> bytes:
 def bearer_token(request: web.Request) -> str | None:
     """The token in the Authorization header (RFC 6750 §2.1); None without one.
 
-    Raises NotAuthenticated for another scheme or a damaged value, InvalidInput for two headers.
+    Raises NotAuthenticated for another scheme, a damaged value and an empty one, InvalidInput for two headers.
     """
     values = request.headers.getall("Authorization", None)
     if values is None:
@@ -131,6 +131,12 @@ def bearer_token(request: web.Request) -> str | None:
         raise InvalidInput("The request has more than one Authorization header.", reason="ambiguous_credential")
     scheme, _, token = values[0].partition(" ")
     token = token.strip(" ")
+    if not token and scheme.lower() in {"bearer", ""}:
+        raise _no_token()
     if scheme.lower() != "bearer" or not token or len(token) > _TOKEN_MAX or " " in token:
         raise NotAuthenticated("The Authorization header must be `Bearer` and a token.")
     return token
+
+
+def _no_token() -> NotAuthenticated:
+    return NotAuthenticated("This needs a token: send `Authorization: Bearer TOKEN`.", reason="no_token")

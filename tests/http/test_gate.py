@@ -57,7 +57,20 @@ async def test_bad_credential_is_refused(service: Any, header: str | None) -> No
     async with service.get("/api/v1/things", token=None, headers=headers) as response:
         assert response.status == 401
         assert response.headers["WWW-Authenticate"] == "Bearer"
-        assert (await response.json())["error"]["code"] == "INVALID_TOKEN"
+        error = (await response.json())["error"]
+    assert error["code"] == "INVALID_TOKEN"
+    is_missing = header in {None, "", "Bearer", "Bearer "}
+    assert error["details"]["reason"] == ("no_token" if is_missing else "invalid_token")
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [("Bearer", "No auth token provided"), ("Bearer ", "No auth token provided"), ("Bearer x", "Invalid auth token")],
+)
+async def test_pisync_tells_a_missing_token_from_a_bad_one(service: Any, header: str, message: str) -> None:
+    """The scheme without a token is a missing token in PiSync's words too (specs/pisync-api.md)."""
+    async with service.get("/pisync/devices", token=None, headers={"Authorization": header}) as response:
+        assert (response.status, await response.json()) == (401, {"message": message})
 
 
 async def test_scheme_is_case_blind_and_header_single(service: Any) -> None:
