@@ -35,6 +35,7 @@ _SENTENCES = {
     405: "This address does not answer to that method.",
     413: "The request is larger than is accepted.",
     417: "Only `100-continue` is expected here.",
+    501: "That method is not known here.",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import re
 import socket
 import ssl
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,7 @@ from typing import Any, Self, cast
 
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import BadHttpMethod
 from aiohttp.web_protocol import RequestHandler
 
 from pixlsrve.errors import StartError
@@ -30,6 +32,8 @@ DRAIN_S = 10.0
 TLS_CLOSE_S = 5.0
 """For a client's goodbye when an encrypted connection ends."""
 _FREE_PORT_TRIES = 20
+_REQUEST_LINE = re.compile(r"""^ *b(['"])[!#$%&'*+.^`|~\w-]+ \S+ HTTP/1\.[01]\1$""", re.ASCII | re.MULTILINE)
+"""A whole line of RFC 9112 §3, as the parser quotes it where it does not know the method."""
 
 Malformed = Callable[[failures.Failure], web.Response]
 """Makes the answer to what is no HTTP request."""
@@ -146,6 +150,8 @@ class Protocol(RequestHandler):
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             log.error("request failed outside the gate", exc_info=exc)
             failure = failures.internal("")
+        elif isinstance(exc, BadHttpMethod) and _REQUEST_LINE.search(exc.message):
+            failure = failures.from_status(HTTPStatus.NOT_IMPLEMENTED)  # RFC 9110 §9.1
         else:
             failure = failures.from_status(status, "The request is not valid HTTP.")
         server = cast(_Server, self._manager)

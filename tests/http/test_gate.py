@@ -365,6 +365,22 @@ async def test_malformed_request_is_answered_in_json(service: Any, request_: byt
     assert json.loads(body)
 
 
+@pytest.mark.parametrize("line", ["BREW /path HTTP/1.1", "get /api/v1/things HTTP/1.1", "O'NEIL /path HTTP/1.0"])
+async def test_unknown_method_is_not_implemented(service: Any, line: str) -> None:
+    """A method that nobody knows is no damaged request: 501 (RFC 9110 §9.1), counted like everything else."""
+    status, headers, body = await service.raw(f"{line}\r\nHost: box\r\n\r\n".encode())
+    assert (status, headers["content-type"]) == (501, "application/json")
+    assert json.loads(body)["error"]["details"] == {"reason": "not_implemented"}
+    assert "x-ratelimit-remaining" in headers
+
+
+@pytest.mark.parametrize("line", ["nonsense", "BREW", "BREW /path", "BREW /path SIP/2.0", "BR(W /path HTTP/1.1"])
+async def test_line_that_is_no_request_is_bad(service: Any, line: str) -> None:
+    """What has not the form of a request is 400, whatever its first word."""
+    status, _, _ = await service.raw(f"{line}\r\nHost: box\r\n\r\n".encode())
+    assert status == 400
+
+
 async def test_limit_refuses_with_headers(serve: Any) -> None:
     """T31: beyond the limit the answer is 429 with Retry-After; another caller has a count of its own."""
     async with serve(limits=RateLimitsConfig(photos="2/minute")) as service:
