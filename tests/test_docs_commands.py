@@ -144,7 +144,7 @@ class Sandbox:
         request = urllib.request.Request(  # noqa: S310  # http to ourselves
             address, json.dumps(body).encode(), {"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310  # as above
+        with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310  # as above
             assert answer.status == 200
 
     def run(self, command: str) -> None:

@@ -67,7 +67,7 @@ class Phone:
 
     def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
         """Any request; `Upload_Offset="0"` is the header Upload-Offset."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.daemon.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.daemon.port, timeout=180)
         try:
             connection.request(method, path, body, self._headers(headers))
             with connection.getresponse() as response:
@@ -98,7 +98,7 @@ class Phone:
 
     def begin_patch(self, place: str, offset: int, announced_bytes: int, sent: bytes) -> socket.socket:
         """A PATCH that announces more than it sends; the caller ends the connection."""
-        connection = socket.create_connection(("127.0.0.1", self.daemon.port), timeout=60)
+        connection = socket.create_connection(("127.0.0.1", self.daemon.port), timeout=180)
         given = self._headers({"Upload_Offset": str(offset), "Content_Type": OFFSET_TYPE})
         given |= {"Host": "127.0.0.1", "Content-Length": str(announced_bytes)}
         head = "".join(f"{name}: {value}\r\n" for name, value in given.items())

@@ -15,7 +15,7 @@ from tests.daemon import COMMAND, Daemon, StartDaemon
 
 
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False, timeout=180)
 
 
 def test_version() -> None:

@@ -36,7 +36,7 @@ def _pair(daemon: Daemon, code: str | None, **fields: str) -> tuple[int, Any]:
         f"{daemon.url}/api/v1/auth/pair", json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
     try:
-        with urllib.request.urlopen(request, timeout=90) as response:  # noqa: S310  # as above
+        with urllib.request.urlopen(request, timeout=180) as response:  # noqa: S310  # as above
             return response.status, json.loads(response.read())
     except urllib.error.HTTPError as error:
         with error:

@@ -27,7 +27,7 @@ def _user(daemon: Daemon, *arguments: str, password: str | None = None, code: in
         text=True,
         capture_output=True,
         check=False,
-        timeout=60,
+        timeout=180,
     )
     assert done.returncode == code, done.stderr
     return done.stdout + done.stderr
@@ -41,7 +41,7 @@ def _post(daemon: Daemon, path: str, body: dict[str, Any]) -> tuple[int, Any]:
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(daemon.url + path, json.dumps(body).encode(), headers)  # noqa: S310  # ourselves
     try:
-        with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310  # as above
+        with urllib.request.urlopen(request, timeout=180) as response:  # noqa: S310  # as above
             return response.status, json.loads(response.read())
     except urllib.error.HTTPError as error:
         with error:

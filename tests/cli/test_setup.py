@@ -65,7 +65,7 @@ def _pair(screen: str, port: int) -> int:
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}/api/v1/auth/pair", json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310  # http to ourselves
+    with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310  # http to ourselves
         status: int = answer.status
         return status
 

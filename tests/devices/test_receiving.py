@@ -54,7 +54,7 @@ class Phone:
     def begin_upload(self, song_id: str, size_bytes: int) -> http.client.HTTPConnection:
         """An upload whose bytes the test sends by itself."""
         parts = urlsplit(self.base)
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60)
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=180)
         connection.putrequest("POST", f"{parts.path}/songs/{song_id}/upload/")
         connection.putheader("Authorization", f"Bearer {self.token}")
         connection.putheader("Content-Type", "audio/mpeg")
@@ -98,7 +98,7 @@ class Phone:
     def listen(self, song_id: str) -> http.client.HTTPResponse:
         """The answer of the stream, as far as its head."""
         parts = urlsplit(self.base)
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60)
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=180)
         headers = {"Authorization": f"Bearer {self.token}"}
         connection.request("GET", f"{parts.path}/songs/{song_id}/stream/", headers=headers)
         self.open.append(answer := connection.getresponse())

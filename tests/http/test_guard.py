@@ -21,7 +21,7 @@ from pixlsrve.http.server import HttpServer
 from pixlsrve.tls.certificates import Subjects
 from pixlsrve.tls.keeper import OwnKeeper
 
-WAIT_S = 10.0
+WAIT_S = 60.0
 QUICK = 0.05
 REQUEST = b"GET / HTTP/1.1\r\nHost: box\r\n\r\n"
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]

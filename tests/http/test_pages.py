@@ -111,7 +111,7 @@ def test_pages_run_no_inline_script(daemon: Daemon) -> None:
 
 def test_pages_have_a_strict_policy(daemon: Daemon) -> None:
     """T28: the policy allows what the host itself serves, and nothing else."""
-    with urllib.request.urlopen(f"{daemon.url}/pair", timeout=60) as response:  # noqa: S310  # ourselves
+    with urllib.request.urlopen(f"{daemon.url}/pair", timeout=180) as response:  # noqa: S310  # ourselves
         policy = response.headers["Content-Security-Policy"]
         assert response.headers["X-Content-Type-Options"] == "nosniff"
         assert response.headers["Referrer-Policy"] == "no-referrer"

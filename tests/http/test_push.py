@@ -21,7 +21,7 @@ from pixlsrve.http.push import Hub
 from pixlsrve.model import Principal, Role
 
 AS_MEMBER = {"Authorization": "Bearer member-token"}
-WAIT_S = 10.0
+WAIT_S = 60.0
 
 
 def listen(service: Any, query: str = "", **headers: str) -> Any:

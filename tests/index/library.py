@@ -24,7 +24,7 @@ from pixlsrve.media.version import LibraryVersion
 from pixlsrve.store.database import Database, Row
 from pixlsrve.store.migrate import migrate
 
-LIMIT_S = 60.0
+LIMIT_S = 180.0
 
 
 class NoPlaces:

@@ -20,7 +20,7 @@ from pixlsrve.index import workers
 from pixlsrve.index.workers import WorkerPool
 from pixlsrve.model import Content, Facts, Kind, Refusal
 
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 """How long a test waits for what must happen; reached only when it never does."""
 
 

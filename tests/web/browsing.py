@@ -40,6 +40,7 @@ class Visitor:
 
     def __init__(self, context: BrowserContext, daemon: Daemon) -> None:
         self.context, self.daemon = context, daemon
+        context.set_default_timeout(90_000)  # a busy machine takes its time
         self.problems: list[str] = []
         self.page = self.open()
 

@@ -12,7 +12,7 @@ from tests.web.household import Guest, fill, receive, wait_for_thumbnails
 
 __all__ = ["daemon", "daemons"]
 
-expect.set_options(timeout=30_000)  # a busy machine takes its time
+expect.set_options(timeout=60_000)  # a busy machine takes its time
 
 
 @pytest.fixture(scope="package")

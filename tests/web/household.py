@@ -118,7 +118,7 @@ def wait_for_thumbnails(daemon: Daemon) -> None:
         request = urllib.request.Request(  # noqa: S310  # ourselves
             f"{daemon.url}/api/v1/host/status", headers={"Authorization": f"Bearer {token}"}
         )
-        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310  # ourselves
+        with urllib.request.urlopen(request, timeout=180) as answer:  # noqa: S310  # ourselves
             if not json.load(answer)["indexing_status"]["in_progress"]:
                 return
         pause.wait(0.1)

@@ -76,7 +76,7 @@ def until(wanted: Callable[[], bool], what: str = "it", limit_s: float = LIMIT_S
 def inside(namespace: str, *command: str) -> tuple[int, str]:
     """Exit code and output of a command in a namespace, which may fail."""
     full = ["ip", "netns", "exec", namespace, *command]
-    done = subprocess.run(full, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=90, check=False)
+    done = subprocess.run(full, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=180, check=False)
     return done.returncode, done.stdout
 
 

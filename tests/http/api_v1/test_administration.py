@@ -39,7 +39,7 @@ def ask(daemon: Daemon, method: str, path: str, body: Any = None, token: str = "
     headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {}), **more}
     request = urllib.request.Request(daemon.url + path, data, headers, method=method)  # noqa: S310  # http to ourselves
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310  # http to ourselves
+        with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310  # http to ourselves
             return answer.status, json.loads(answer.read())
     except urllib.error.HTTPError as error:
         with error:

@@ -35,7 +35,7 @@ def post(daemon: Daemon, path: str, body: dict[str, Any], token: str = "") -> tu
         f"{daemon.url}/api/v1/auth{path}", json.dumps(body).encode(), headers
     )
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310  # http to ourselves
+        with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310  # http to ourselves
             return answer.status, json.loads(answer.read())
     except urllib.error.HTTPError as error:
         with error:

@@ -24,7 +24,7 @@ def post(daemon: Daemon, path: str, body: object, **headers: str) -> tuple[int, 
         daemon.url + path, data=content, headers={"Content-Type": "application/json", **headers}
     )
     try:
-        with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310  # http to ourselves
+        with urllib.request.urlopen(request, timeout=120) as response:  # noqa: S310  # http to ourselves
             status, answered, text = response.status, response.headers, response.read()
     except urllib.error.HTTPError as error:
         with error:

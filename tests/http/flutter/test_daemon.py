@@ -19,7 +19,7 @@ from pixlsrve.cli.control import Control
 from tests.daemon import Daemon, StartDaemon, daemon, daemons, is_root
 
 __all__ = ["daemon", "daemons"]
-WAIT_S = 20.0
+WAIT_S = 60.0
 HEARTBEAT = "[ping] Server heartbeat"
 
 

@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 from pixlsrve.http.flutter.drop import FILE_MAX_BYTES, DropDirectory
 from tests.daemon import is_root
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 SOMEBODY = 65534
 needs_root = pytest.mark.skipif(not is_root(), reason="gives files to other users, which takes root")
 

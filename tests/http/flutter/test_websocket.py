@@ -22,7 +22,7 @@ from pixlsrve.services import running
 from tests.http.conftest import Service
 from tests.http.conftest import running as serving
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 HTTP_PORT, HTTPS_PORT = 18080, 18443
 
 

@@ -27,6 +27,6 @@ def test_endless_lines_and_headers_are_400(daemons: StartDaemon, tmp_path: Path)
     for (method, path), content in itertools.product(DOORS, CONTENTS):
         request = urllib.request.Request(daemon.url + path, data=content, method=method, headers=headers)  # noqa: S310  # ours
         with pytest.raises(urllib.error.HTTPError) as caught:
-            urllib.request.urlopen(request, timeout=60)  # noqa: S310  # as above
+            urllib.request.urlopen(request, timeout=180)  # noqa: S310  # as above
         with caught.value as answer:
             assert (answer.code, json.load(answer)) == (400, {"error": "The form is damaged."})

@@ -101,7 +101,7 @@ def curl(daemon: Daemon, path: str, *options: str, token: str | None = "") -> Cu
         token = _token(daemon)
     authorization = [] if token is None else ["-H", f"Authorization: Bearer {token}"]
     command = ["curl", "-sS", "-D", "-", *authorization, *options, daemon.url + path]
-    out = subprocess.run(command, capture_output=True, check=True, timeout=60).stdout
+    out = subprocess.run(command, capture_output=True, check=True, timeout=180).stdout
     head, _, body = out.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
     pairs = (line.partition(": ") for line in lines)
@@ -279,7 +279,7 @@ def _add_user(daemon: Daemon, name: str, *roots: str) -> None:
 def _cli(daemon: Daemon, command: list[str], stdin: str) -> None:
     from tests.daemon import COMMAND
 
-    subprocess.run([*COMMAND, *command], input=stdin, text=True, check=True, capture_output=True, timeout=60)
+    subprocess.run([*COMMAND, *command], input=stdin, text=True, check=True, capture_output=True, timeout=180)
 
 
 def _login(daemon: Daemon, name: str) -> str:

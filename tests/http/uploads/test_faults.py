@@ -16,7 +16,7 @@ import pytest
 from tests.daemon import Daemon, StartDaemon
 from tests.uploading import DROPPED, ROOMY, Answer, Phone, files_in, picture, sound
 
-LIMIT_S = 60.0
+LIMIT_S = 180.0
 CRASH = "signal=KILL"
 """strace's word for a process that ends as it makes the call."""
 NEEDS_STRACE = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")

@@ -28,7 +28,7 @@ def _call(daemon: Daemon, method: str, path: str, token: str, body: Any = None) 
     headers = {"Content-Type": kind, **({"Authorization": f"Bearer {token}"} if token else {})}
     request = urllib.request.Request(daemon.url + path, content, headers, method=method)  # noqa: S310  # to ourselves
     try:
-        with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310  # to ourselves
+        with urllib.request.urlopen(request, timeout=180) as response:  # noqa: S310  # to ourselves
             return response.status, json.loads(response.read())
     except urllib.error.HTTPError as error:
         with error:

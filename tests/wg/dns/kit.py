@@ -22,7 +22,7 @@ from pixlsrve.config import DnsConfig
 from pixlsrve.wg.dns.service import TunnelDns
 from tests.daemon import free_port
 
-LIMIT_S = 30.0
+LIMIT_S = 120.0
 NAMES = ("attic", "attic.local", "pixlsrve-0a1b.local")
 _numbers = itertools.count(os.getpid() % 200)
 
