@@ -17,7 +17,7 @@ from pixlsrve.http.hosts import Hosts
 from pixlsrve.http.later import Later
 from pixlsrve.http.limits import RateLimiter, parse_networks
 from pixlsrve.http.metrics import Tally, new_registry
-from pixlsrve.http.middleware import ALWAYS, Gate, add_headers
+from pixlsrve.http.middleware import ALWAYS, Gate, add_headers, proceed
 from pixlsrve.http.origins import Origins
 from pixlsrve.http.peers import Peers
 from pixlsrve.http.push import Hub
@@ -74,10 +74,10 @@ def build(
     for route in routes:
         _add(app, route, gate.guard(route))
     rest = gate.guard_rest()
-    app.router.add_route("*", "/{path:.*}", rest)
+    app.router.add_route("*", "/{path:.*}", rest, expect_handler=proceed)
     whole = _WholeServer("/")
     app.router.register_resource(whole)
-    whole.add_route("*", rest)
+    whole.add_route("*", rest, expect_handler=proceed)
     app[keys.EXPRESS] = Express(
         app,
         authenticate=authenticator.authenticate,
@@ -106,7 +106,7 @@ def known_hosts(config: Config) -> list[str]:
 def _add(app: web.Application, route: Route, handler: Handler) -> None:
     """Serve `route` by `handler`; what answers GET answers HEAD."""
     for method in ("GET", "HEAD") if route.method == "GET" else (route.method,):
-        app.router.add_route(method, route.path, handler)
+        app.router.add_route(method, route.path, handler, expect_handler=proceed)
 
 
 async def _running_hub(app: web.Application) -> AsyncIterator[None]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import msgspec
 import structlog
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion11, hdrs, web
 from multidict import CIMultiDict
 
 from pixlsrve.errors import InvalidInput, NotAuthenticated, NotPermitted, PathTraversal, PixlsrveError, RateLimited
@@ -186,7 +186,7 @@ class Gate:
                 await self._check_again(request, principal)
 
     def _begin(self, request: web.Request, rate: Rate) -> None:
-        """Number the request and check its Host: THREATS T27. One that is refused counts for its address.
+        """Number the request and check its Host (THREATS T27) and Expect. One that is refused counts for its address.
 
         `request.host` is the request target's where that names one (RFC 9112 §3.2.2).
         """
@@ -198,6 +198,9 @@ class Gate:
         if not self._hosts.is_ours(host):
             self._count(request, rate, self._address(request))
             raise MisdirectedRequest(host)
+        if hdrs.EXPECT in request.headers and request.version >= HttpVersion11 and not _waits(request):
+            self._count(request, rate, self._address(request))
+            raise web.HTTPExpectationFailed
 
     async def _refuse(self, request: web.Request) -> web.StreamResponse:
         """404 or 405, counted like everything else. Raises always."""
@@ -303,6 +306,18 @@ def _explain(request: web.Request, error: Exception) -> failures.Failure | None:
     if isinstance(error, web.RequestPayloadError):
         return failures.from_status(400, "The body is damaged.")
     return failures.internal(request.get(keys.REQUEST_ID, ""))
+
+
+async def proceed(request: web.Request) -> None:
+    """Answer 100 to a client that waits for it; what else one expects is the gate's affair (RFC 9110 §10.1.1)."""
+    if request.version >= HttpVersion11 and _waits(request):
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # the answer itself has not begun
+
+
+def _waits(request: web.Request) -> bool:
+    """Whether the client waits with its body for a 100."""
+    return request.headers.get(hdrs.EXPECT, "").lower() == "100-continue"
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:

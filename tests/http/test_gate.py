@@ -381,6 +381,40 @@ async def test_line_that_is_no_request_is_bad(service: Any, line: str) -> None:
     assert status == 400
 
 
+@pytest.mark.parametrize(
+    ("path", "shape"),
+    [("/api/v1/things", "envelope"), ("/api/v1/nothing", "envelope"), ("/pisync/fail/missing", "message")],
+)
+async def test_unknown_expectation_is_refused_by_the_door(service: Any, path: str, shape: str) -> None:
+    """An expectation that nobody knows is 417 (RFC 9110 §10.1.1) in the door's own shape, and counted."""
+    token = "Authorization: Bearer member-token"
+    request = f"GET {path} HTTP/1.1\r\nHost: box\r\n{token}\r\nExpect: cake\r\n\r\n"
+    status, headers, body = await service.raw(request.encode())
+    answer = json.loads(body)
+    assert (status, headers["content-type"]) == (417, "application/json")
+    assert "x-request-id" in headers
+    assert answer["error"]["code"] == "INVALID_REQUEST" if shape == "envelope" else set(answer) == {"message"}
+
+
+async def test_expectation_of_an_old_client_is_passed_over(service: Any) -> None:
+    """HTTP/1.0 knows no expectations: they are ignored (RFC 9110 §10.1.1)."""
+    head = b"GET /api/v1/things HTTP/1.0\r\nHost: box\r\nAuthorization: Bearer member-token\r\nExpect: cake\r\n\r\n"
+    assert (await service.raw(head))[0] == 200
+
+
+async def test_client_that_waits_is_told_to_go_on(service: Any) -> None:
+    """`Expect: 100-continue` is answered before the body comes (RFC 9110 §10.1.1)."""
+    head = b"POST /api/v1/notes HTTP/1.1\r\nHost: box\r\nAuthorization: Bearer member-token\r\n"
+    body = b'{"text": "a"}'
+    what = b"Content-Type: application/json\r\nContent-Length: 13\r\nExpect: 100-Continue\r\n\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", service.server.bound_port)
+    writer.write(head + what)
+    assert await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    writer.write(body)
+    assert (await asyncio.wait_for(reader.readline(), 10)).startswith(b"HTTP/1.1 200 ")
+    writer.close()
+
+
 async def test_limit_refuses_with_headers(serve: Any) -> None:
     """T31: beyond the limit the answer is 429 with Retry-After; another caller has a count of its own."""
     async with serve(limits=RateLimitsConfig(photos="2/minute")) as service:

@@ -21,7 +21,7 @@ from pixlsrve.http import failures
 from pixlsrve.http.credentials import Callers, Credential
 from pixlsrve.http.flutter.drop import DropDirectory
 from pixlsrve.http.hosts import Hosts, name_of
-from pixlsrve.http.middleware import ALWAYS, MisdirectedRequest
+from pixlsrve.http.middleware import ALWAYS, MisdirectedRequest, proceed
 from pixlsrve.http.peers import Peers
 from pixlsrve.http.server import HttpServer
 from pixlsrve.http.sockets import PING_PAUSE_S, Client, Crowd, text_frame
@@ -104,7 +104,7 @@ class Broadcast:
         if not self._config.websocket_port:
             return
         app = web.Application()
-        app.router.add_route("*", "/{path:.*}", self._answer)
+        app.router.add_route("*", "/{path:.*}", self._answer, expect_handler=proceed)
         app.on_response_prepare.append(_add_headers)
         app.on_shutdown.append(self._close)
         server = HttpServer(app, host=self._config.websocket_host, port=port, setting="compat.websocket_port")
