@@ -127,13 +127,13 @@ class Session:
         config = WireguardConfig(interface=request.interface, network=str(address.network))
         check_overlap(config)
         if self._is_made and self._rules is not None and self._rules.interface != request.interface:
-            raise TunnelUnavailable("The tunnel has another interface.", reason="not_permitted")
+            raise _forbidden("The tunnel has another interface.")
         if not self._is_made:
             _check_free(request.interface)
         lan = tuple(sorted(map(_network, request.lan)))
         there = lan_networks(config)
         if not set(lan) <= {network for _, network in there} or not set(request.opened) <= {name for name, _ in there}:
-            raise TunnelUnavailable("Only networks of this computer can be opened.", reason="not_permitted")
+            raise _forbidden("Only networks of this computer can be opened.")
         if self._rules is not None and self._rules.interface != request.interface:
             await self._isolation.lift()
         opened = {*request.opened, *self._openable(lan, there)}
@@ -148,9 +148,9 @@ class Session:
         """The interface, which the rules in force are about. Raises TunnelUnavailable."""
         rules, backend = self._rules, self._backend
         if backend is None or rules is None:
-            raise TunnelUnavailable("There is no tunnel without its rules.", reason="not_permitted")
+            raise _forbidden("There is no tunnel without its rules.")
         if (request.name, request.address) != (rules.interface, str(rules.address)):
-            raise TunnelUnavailable("The rules in force are another tunnel's.", reason="not_permitted")
+            raise _forbidden("The rules in force are another tunnel's.")
         if not self._is_made:
             _check_free(request.name)
         settings = InterfaceSettings(
@@ -169,7 +169,7 @@ class Session:
         config = WireguardConfig(interface=rules.interface, network=str(rules.address.network))
         led = {name for name, network in lan_networks(config) if network in rules.lan}
         if not set(request.lan) <= (led if self._forwarding.is_router else led & set(rules.opened)):
-            raise TunnelUnavailable("Only networks that the rules are about can be opened.", reason="not_permitted")
+            raise _forbidden("Only networks that the rules are about can be opened.")
         return frames.Unopened(self._forwarding.open(backend.interface, request.lan))
 
     def _openable(self, lan: Collection[IPv4Network], there: Collection[tuple[str, IPv4Network]]) -> set[str]:
@@ -180,7 +180,7 @@ class Session:
         """Sockets at the only address and port that there can be. Raises TunnelUnavailable."""
         backend, rules = self._made(), self._rules
         if rules is None:
-            raise TunnelUnavailable("There is no tunnel without its rules.", reason="not_permitted")
+            raise _forbidden("There is no tunnel without its rules.")
         try:
             return frames.Done(), open_sockets(str(rules.address.ip), DNS_PORT, backend.interface)
         except OSError as error:
@@ -200,7 +200,7 @@ class Session:
     async def _lift(self) -> None:
         """No rules; only where there is no interface any more. Raises TunnelUnavailable."""
         if self._is_made:
-            raise TunnelUnavailable("The rules stay as long as there is an interface.", reason="not_permitted")
+            raise _forbidden("The rules stay as long as there is an interface.")
         self._rules = None
         self._forwarding.restore()
         await self._isolation.lift()
@@ -223,19 +223,24 @@ class Session:
         try:
             address = IPv4Address(text)
         except AddressValueError as error:
-            raise TunnelUnavailable(f"{text!r} is no address.", reason="not_permitted") from error
+            raise _forbidden(f"{text!r} is no address.") from error
         if rules is not None:
             network = rules.address.network
             taken = {rules.address.ip, network.network_address, network.broadcast_address}
             if address in network and address not in taken:
                 return address
-        raise TunnelUnavailable(f"{address} is no phone's address in the tunnel.", reason="not_permitted")
+        raise _forbidden(f"{address} is no phone's address in the tunnel.")
+
+
+def _forbidden(message: str, remedy: str = "") -> TunnelUnavailable:
+    """What the service may not have done, whoever it has become."""
+    return TunnelUnavailable(message, remedy, reason="not_permitted")
 
 
 def _check_free(name: str) -> None:
     """Raises TunnelUnavailable for an interface that is none of ours: everybody's have names that are known."""
     if name in (".", ".."):
-        raise TunnelUnavailable("That is no interface's name.", reason="not_permitted")
+        raise _forbidden("That is no interface's name.")
     if (_INTERFACES / name).exists() and not name.startswith(OWN_NAMES):
         raise TunnelUnavailable(
             f"The network interface {name} exists already.",
@@ -247,7 +252,7 @@ def _check_free(name: str) -> None:
 def _check_distinct(peers: list[DesiredPeer]) -> None:
     """Raises TunnelUnavailable where two phones were to have one address, or one phone two (THREATS T35)."""
     if len({peer.public_key for peer in peers}) < len(peers) or len({peer.address for peer in peers}) < len(peers):
-        raise TunnelUnavailable("Each phone has one address, and each address one phone.", reason="not_permitted")
+        raise _forbidden("Each phone has one address, and each address one phone.")
 
 
 def _host_address(text: str) -> IPv4Interface:
@@ -256,14 +261,13 @@ def _host_address(text: str) -> IPv4Interface:
         address = IPv4Interface(text)
         network = addresses.parse_network(str(address.network))
     except (AddressValueError, NetmaskValueError, ConfigError) as error:
-        raise TunnelUnavailable(f"{text!r} is no tunnel's network.", reason="not_permitted") from error
+        raise _forbidden(f"{text!r} is no tunnel's network.") from error
     first = addresses.address_of(network, addresses.SERVER_NUMBER)
     is_local = network.is_private or network.subnet_of(_SHARED)
     if not is_local or network.is_loopback or network.is_link_local or address.ip != first:
-        raise TunnelUnavailable(
+        raise _forbidden(
             f"The tunnel can't have the network {network}.",
             'Set wireguard.network to a private one, such as "10.100.0.0/24".',
-            reason="not_permitted",
         )
     return address
 
@@ -273,4 +277,4 @@ def _network(text: str) -> IPv4Network:
     try:
         return IPv4Network(text)
     except ValueError as error:
-        raise TunnelUnavailable(f"{text!r} is no network.", reason="not_permitted") from error
+        raise _forbidden(f"{text!r} is no network.") from error
