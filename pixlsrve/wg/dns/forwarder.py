@@ -41,6 +41,7 @@ class Forwarder:
         servers = self._in_order()
         if not servers:
             raise NoAnswer
+        ends_s = asyncio.get_running_loop().time() + LIMIT_S
         try:
             answer = await _try(servers[0], query, PATIENCE_S)  # almost always all it takes
         except (TimeoutError, NoAnswer):
@@ -49,7 +50,7 @@ class Forwarder:
             if answer.rcode not in _POOR:
                 return answer
         try:
-            async with asyncio.timeout(LIMIT_S - PATIENCE_S):
+            async with asyncio.timeout_at(ends_s):
                 return await self._ask_all(query, [*servers[1:], servers[0]])
         except TimeoutError as error:
             raise NoAnswer from error
@@ -166,16 +167,16 @@ def _settle(answer: asyncio.Future[bytes], outcome: bytes | Exception) -> None:
 async def _over_tcp(server: Server, packet: bytes, id_: int, query: Query) -> bytes:
     """The answer over a connection of its own (RFC 7766). Raises OSError, EOFError, Malformed, TimeoutError."""
     host = str(server.address()[0]) + (f"%{server.zone}" if server.zone else "")
-    reader, writer = await asyncio.open_connection(host, server.port)
-    try:
-        async with asyncio.timeout(TRY_S):
+    async with asyncio.timeout(TRY_S):
+        reader, writer = await asyncio.open_connection(host, server.port)
+        try:
             writer.write(_LENGTH.pack(len(packet)) + packet)
             (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
             found = await reader.readexactly(length)
-    finally:
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
     if not message.is_answer_to(found, id_, query):
         raise Malformed
     return found

@@ -190,17 +190,26 @@ class Scripted(asyncio.DatagramProtocol):
 
 
 @contextlib.asynccontextmanager
-async def scripted(reply: Reply) -> AsyncIterator[Scripted]:
-    """A scripted server for the length of the block."""
+async def datagrams(reply: Reply) -> AsyncIterator[Scripted]:
+    """A scripted server that answers over UDP only, for the length of the block."""
     made = Scripted(reply)
     loop = asyncio.get_running_loop()
     transport, _ = await loop.create_datagram_endpoint(lambda: made, local_addr=("127.0.0.1", made.port))
-    server = await asyncio.start_server(made.serve_stream, "127.0.0.1", made.port)
     try:
         yield made
     finally:
         transport.close()
-        server.close()
+
+
+@contextlib.asynccontextmanager
+async def scripted(reply: Reply) -> AsyncIterator[Scripted]:
+    """A scripted server for the length of the block."""
+    async with datagrams(reply) as made:
+        server = await asyncio.start_server(made.serve_stream, "127.0.0.1", made.port)
+        try:
+            yield made
+        finally:
+            server.close()
 
 
 class Dnsmasq:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import signal
+import socket
 import struct
 from pathlib import Path
 
@@ -176,6 +178,23 @@ async def test_a_truncated_answer_is_fetched_over_tcp() -> None:
     async with kit.scripted(long) as upstream, kit.serving(upstream.server) as serving:
         assert (await serving.dig("one.example")).data == ["192.0.2.1"]
         assert upstream.streams == 1
+
+
+async def test_a_server_whose_tcp_is_closed_off_is_passed_over() -> None:
+    """Where the rest of an answer can't be fetched because no connection comes about, the next server is asked."""
+
+    def cut(question: DNSRecord) -> bytes:
+        reply = question.reply(aa=0)
+        reply.header.tc = 1
+        return bytes(reply.pack())
+
+    async with kit.datagrams(cut) as half, kit.scripted(good) as second, contextlib.AsyncExitStack() as stack:
+        full = stack.enter_context(socket.create_server(("127.0.0.1", half.port), backlog=0))
+        waiting = stack.enter_context(socket.socket())
+        waiting.connect(full.getsockname())  # takes the only place; what else knocks gets no answer from Linux
+        async with kit.serving(half.server, second.server) as serving:
+            assert (await serving.dig("one.example")).data == ["192.0.2.1"]
+        assert half.asked
 
 
 async def test_rubbish_from_a_server_is_a_failure() -> None:
