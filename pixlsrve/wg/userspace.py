@@ -115,11 +115,10 @@ class UserspaceBackend:
     async def tear_down(self) -> None:
         """End wireguard-go, which takes the interface with it, and remove its socket."""
         process, self._process = self._process, None
-        if process is None:
-            return
-        await process.end()
-        if self._interface:
-            uapi.socket_path(self._interface).unlink(missing_ok=True)
+        if process is not None:
+            await process.end()
+            if self._interface:
+                uapi.socket_path(self._interface).unlink(missing_ok=True)
         if self._folder is not None:
             await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
         self._interface, self._folder = "", None
