@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 
 import structlog
 
+from pixlsrve.errors import PixlsrveError
 from pixlsrve.media.roots import Root
 from pixlsrve.media.uploads.shelf import Shelf
 from pixlsrve.store import uploads as rows
@@ -52,18 +53,17 @@ class Leftovers:
         return [(self._root.id, path) for path in found.get(size_bytes, ())]
 
     async def _find(self) -> dict[int, list[bytes]]:
-        """By their sizes; where the disk can't be read there are none, and what is sent again is stored once more."""
-        since_ns = await rows.last_stored_us(self._state) * 1_000 - MARGIN_NS
+        """By their sizes; of what can't be read there are none, and what is sent again is stored once more."""
         loop, found = asyncio.get_running_loop(), defaultdict[int, list[bytes]](list)
         try:
+            since_ns = await rows.last_stored_us(self._state) * 1_000 - MARGIN_NS
             recent = await loop.run_in_executor(self._executor, self._shelf.changed_since, since_ns, FILES_MAX)
-        except OSError as error:
-            log.warning("the newest uploads could not be looked through", error=error.strerror)
-            return found
-        for start in range(0, len(recent), _AT_ONCE):
-            part = recent[start : start + _AT_ONCE]
-            recorded = await rows.recorded(self._state, self._root.id, [path for path, _ in part])
-            for path, size_bytes in part:
-                if path not in recorded:
-                    found[size_bytes].append(path)
+            for start in range(0, len(recent), _AT_ONCE):
+                part = recent[start : start + _AT_ONCE]
+                recorded = await rows.recorded(self._state, self._root.id, [path for path, _ in part])
+                for path, size_bytes in part:
+                    if path not in recorded:
+                        found[size_bytes].append(path)
+        except (OSError, PixlsrveError) as error:
+            log.warning("the newest uploads could not be looked through", error=str(error))
         return found
