@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import stat
+import sys
 import threading
 from pathlib import Path
 
@@ -300,6 +301,24 @@ def test_host_that_is_away(host: Daemon, agents: StartAgent, root: Path) -> None
     host.stop()
     status, answer = fetch_json(f"http://127.0.0.1:{agent.port}/transfer/one.mp3", token=secret)
     assert (status, answer["error"]) == (502, "Upload failed")
+
+
+@pytest.mark.skipif(sys.platform != "linux" and os.geteuid() == 0, reason="root may read and write everything")
+def test_file_that_can_not_be_read(host: Daemon, root: Path, tmp_path: Path) -> None:
+    """A file that the agent may not read keeps none of the others away; the sync says that it was not whole."""
+    (root / "closed.mp3").write_bytes(song(7))
+    (root / "closed.mp3").chmod(0)
+    bound = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search") if os.geteuid() == 0 else ()
+    agent = AgentProcess(host.url, root, tmp_path / "agent", prefix=bound)
+    try:
+        agent.start("--pair", pair_code(host))
+        token = host.token(admin=True)
+        assert sync(host, token) == (500, "Sync failed: Unknown Sync Error")
+        assert {path for path, item in songs(host, token).items() if item["url"] is None} == {"closed.mp3"}
+        (root / "closed.mp3").chmod(0o600)
+        assert sync(host, token) == OK
+    finally:
+        agent.stop(signal.SIGKILL)
 
 
 def test_follows_its_folder(host: Daemon, agents: StartAgent, root: Path) -> None:

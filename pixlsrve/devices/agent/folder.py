@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from pixlsrve.devices.agent.state import write_private
-from pixlsrve.errors import NotFound, PathTraversal, StartError
+from pixlsrve.errors import NotFound, PathTraversal, StartError, Unavailable
 from pixlsrve.media.originals import OpenRoot, parse_relative, visible_text
 
 log = structlog.get_logger(__name__)
@@ -132,10 +132,10 @@ class Folder:
                     entry.song_id, self._is_dirty = song_id, True
 
     def hash_file(self, entry: Entry) -> bytes | None:
-        """SHA-256 of the file if it still is this version; None otherwise."""
+        """SHA-256 of the file if it can be read and still is this version; None otherwise."""
         try:
             fd = self.open(entry.path)
-        except (NotFound, PathTraversal):
+        except (NotFound, PathTraversal, Unavailable):
             return None
         try:
             digest = hashlib.sha256()
@@ -143,6 +143,8 @@ class Folder:
                 digest.update(block)
             if version_of(fd) != entry.version:
                 return None
+        except OSError:
+            return None
         finally:
             os.close(fd)
         self.note_hash(entry.path, entry.version, digest.digest())

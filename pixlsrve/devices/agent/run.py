@@ -201,8 +201,7 @@ class Agent:
         """One after the other, so that the device stays usable."""
         entries: list[Entry] = await asyncio.to_thread(lambda: [e for e in self._folder.walk() if e.sha256 is None])
         for entry in entries:
-            with contextlib.suppress(PixlsrveError, OSError):
-                await asyncio.to_thread(self._folder.hash_file, entry)
+            await asyncio.to_thread(self._folder.hash_file, entry)
 
     async def _watch(self) -> None:
         """Wake whoever follows when something changes in the folder; where it can't be watched, once a minute."""
