@@ -20,7 +20,7 @@ import pyte
 import zxingcpp
 from PIL import Image, ImageDraw
 
-LIMIT_S = 60.0
+LIMIT_S = 180.0
 _CELL = (8, 16)
 _THEMES = {"dark": ((12, 12, 12), (204, 204, 204)), "light": ((253, 246, 227), (60, 70, 80))}
 _UPPER_HALF = "\u2580"
@@ -30,11 +30,22 @@ _SIZE = {"COLUMNS", "LINES"}
 
 
 class Terminal:
-    """Runs `command` in a terminal of this size. Use it as a context manager; the command is ended with it."""
+    """Runs `command` in a terminal of this size. Use it as a context manager; the command is ended with it.
+
+    `limit_s` is the longest wait for anything.
+    """
 
     def __init__(
-        self, command: list[str], env: dict[str, str], *, columns: int = 80, rows: int = 50, cwd: Path | None = None
+        self,
+        command: list[str],
+        env: dict[str, str],
+        *,
+        columns: int = 80,
+        rows: int = 50,
+        cwd: Path | None = None,
+        limit_s: float = LIMIT_S,
     ) -> None:
+        self._limit_s = limit_s
         self._screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
         self._keyboard, inner = pty.openpty()
@@ -78,7 +89,7 @@ class Terminal:
 
     def wait_until(self, is_so: Callable[[str], bool]) -> str:
         """The text of the screen once `is_so` says yes to it. Fails when the command ends before."""
-        until_s = time.monotonic() + LIMIT_S
+        until_s = time.monotonic() + self._limit_s
         while not is_so(self.text):
             assert not self._has_ended, f"ended too early:\n{self.text}"
             assert time.monotonic() < until_s, f"not in time:\n{self.text}"
@@ -94,11 +105,11 @@ class Terminal:
 
     def end(self) -> int:
         """The exit code, once the command has ended by itself."""
-        until_s = time.monotonic() + LIMIT_S
+        until_s = time.monotonic() + self._limit_s
         while not self._has_ended:
             assert time.monotonic() < until_s, f"does not end:\n{self.text}"
             self._read(until_s - time.monotonic())
-        return self.process.wait(LIMIT_S)
+        return self.process.wait(self._limit_s)
 
     def hang_up(self) -> None:
         """What happens when somebody closes the window."""
