@@ -39,16 +39,16 @@ class Room:
     async def check(self, owner: str, more_bytes: int) -> None:
         """Whether `more_bytes` more may come from `owner`. Raises StorageFull."""
         quota_bytes = self._config.quota_mb * MIB
-        if quota_bytes:
-            used = await rows.used_bytes(self._state, owner) + self._claimed[owner]
-            if used + more_bytes > quota_bytes:
-                raise StorageFull(
-                    f"Your uploads may take {self._config.quota_mb} MiB, and this one would be too much; "
-                    "the owner can change the setting uploads.quota_mb.",
-                    reason="quota",
-                )
         with translated():
             disk = await asyncio.get_running_loop().run_in_executor(self._executor, os.statvfs, self._storage)
+        used = await rows.used_bytes(self._state, owner) if quota_bytes else 0
+        # From here on nothing is waited for, so that uploads that begin at once see each other's claims.
+        if quota_bytes and used + self._claimed.get(owner, 0) + more_bytes > quota_bytes:
+            raise StorageFull(
+                f"Your uploads may take {self._config.quota_mb} MiB, and this one would be too much; "
+                "the owner can change the setting uploads.quota_mb.",
+                reason="quota",
+            )
         free = disk.f_bavail * disk.f_frsize - self._config.reserve_bytes(disk.f_blocks * disk.f_frsize)
         if self._ahead_bytes + more_bytes > free:
             raise StorageFull("The disk for uploads has no room left for this; free some space.")
