@@ -62,6 +62,7 @@ class Host:
         self._ssl: ssl.SSLContext | bool = True
         self._token = ""
         self._token_ends_s = 0.0
+        self._is_kept = True
         self._turn = asyncio.Lock()
         self._session: aiohttp.ClientSession | None = None
 
@@ -111,6 +112,8 @@ class Host:
         async with self._turn:
             if time.monotonic() > self._token_ends_s - EARLY_S:
                 await self._refresh()
+            elif not self._is_kept:
+                await self._keep()
             return {"Authorization": f"Bearer {self._token}"}
 
     async def url(self, path: str) -> URL:
@@ -139,9 +142,20 @@ class Host:
             raise
         self.pairing.refresh_token = str(answer["refresh_token"])
         # The old one works for some seconds more; the new one must not be lost by whatever comes next.
-        await asyncio.to_thread(state.save, self._data_dir, self.pairing)
+        await self._keep()
         self._token = str(answer["api_token"])
         self._token_ends_s = time.monotonic() + float(answer["expires_in"])
+
+    async def _keep(self) -> None:
+        """Keep the refresh token for the next start; where the disk takes nothing, with the next call."""
+        try:
+            await asyncio.to_thread(state.save, self._data_dir, self.pairing)
+        except StartError as error:
+            if self._is_kept:
+                log.warning("a restart now would need another pairing", cause=error.message)
+            self._is_kept = False
+        else:
+            self._is_kept = True
 
     async def _find(self) -> None:
         """Find the host's address as it is today. Raises HostUnreachable."""
