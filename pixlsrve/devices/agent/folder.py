@@ -94,8 +94,7 @@ class Folder:
             for path in self._entries.keys() - seen:
                 entry = self._entries.pop(path)
                 self._names.pop(name_of(path), None)
-                if self._by_version.get(entry.version) == path:
-                    del self._by_version[entry.version]
+                self._forget_version(entry)
                 self._is_dirty = True
 
     def find(self, text: str) -> bytes:
@@ -184,10 +183,16 @@ class Folder:
                 before = self._entries.get(self._by_version.get(version, b""))
                 sha256 = before.sha256 if before is not None and before.version == version else None
                 song_id = None if entry is None else entry.song_id
+                if entry is not None:
+                    self._forget_version(entry)
                 entry = Entry(path, *version, sha256, song_id)
                 self._put(entry)
                 self._is_dirty = True
             return entry
+
+    def _forget_version(self, entry: Entry) -> None:
+        if self._by_version.get(entry.version) == entry.path:
+            del self._by_version[entry.version]
 
     def _put(self, entry: Entry) -> None:
         self._entries[entry.path] = entry
