@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
+import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from pixlsrve.devices.agent import state
-from pixlsrve.devices.agent.host import Host
+from pixlsrve.devices.agent.host import Host, HostRefused, fetch_json, open_session
 from pixlsrve.devices.agent.state import Pairing
 
 
@@ -42,3 +43,20 @@ async def test_full_disk_ends_no_agent(tmp_path: Path) -> None:
     kept = state.load(folder)
     assert kept is not None
     assert kept.refresh_token == "refresh 1"
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_answer_without_end_is_given_up(method: str) -> None:
+    """T24: whoever answers at the server's address can't fill the device's memory, before pairing neither."""
+
+    async def pour(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while True:
+            await response.write(bytes(1 << 20))
+
+    app = web.Application()
+    app.router.add_route("*", "/", pour)
+    async with TestServer(app) as server, open_session() as session:
+        with pytest.raises(HostRefused, match="too long"):
+            await fetch_json(session, method, server.make_url("/"), {}, True)

@@ -27,6 +27,8 @@ EARLY_S = 300.0
 """A token is exchanged so long before it ends, so that long uploads do not outlive it at their start."""
 ANSWER_LIMIT_S = 300.0
 """For the answer to an upload: a slow disk takes its time to confirm a large file."""
+LARGEST_POSTED_BYTES = 16 * 1024 * 1024
+"""Of the answer to a POST: it repeats up to 500 paths of 4,096 characters, and more."""
 PAIR_AGAIN = "Run `pixlsrve pair` on the host and start the agent once with --pair CODE."
 
 
@@ -225,21 +227,20 @@ async def _exchange(
     headers: dict[str, str],
     context: ssl.SSLContext | aiohttp.Fingerprint | bool,
 ) -> dict[str, Any]:
+    limit = LARGEST_POSTED_BYTES if method == "POST" else LARGEST_ANSWER_BYTES
     with _translated():
         async with session.request(
             method, url, json=body, headers=headers, ssl=context, allow_redirects=False
         ) as response:
-            return _answer(
-                response.status, await _read(response, limit=None if method == "POST" else LARGEST_ANSWER_BYTES)
-            )
+            return _answer(response.status, await _read(response, limit))
 
 
-async def _read(response: aiohttp.ClientResponse, limit: int | None = LARGEST_ANSWER_BYTES) -> bytes:
+async def _read(response: aiohttp.ClientResponse, limit: int = LARGEST_ANSWER_BYTES) -> bytes:
     """The body. Raises HostRefused when it is longer than makes sense."""
     content = bytearray()
     async for chunk in response.content.iter_chunked(64 * 1024):
         content += chunk
-        if limit is not None and len(content) > limit:
+        if len(content) > limit:
             raise HostRefused(response.status, "The host's answer is too long.")
     return bytes(content)
 
