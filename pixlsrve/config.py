@@ -244,11 +244,11 @@ def default_config_file() -> Path | None:
 def find_data_dir(given: Path | None = None, *, env: Mapping[str, str] = os.environ) -> Path:
     """The data directory of the daemon that a command is meant for: named, else as the daemon itself would find it.
 
-    Raises ConfigError when the settings file can't be read.
+    Raises ConfigError when the settings file can't be read, or names no folder.
     """
     source = None if given or env.get("PIXLSRVE_DATA_DIR") else default_config_file()
     named = given or (_read_toml(source).get("data_dir") if source else None)
-    return Path(named or default_data_dir(env)).expanduser().absolute()
+    return _expanded("data_dir", named or default_data_dir(env)).absolute()
 
 
 class Layers(msgspec.Struct, frozen=True, kw_only=True):
@@ -280,7 +280,8 @@ def read_layers(
     source = file or default_config_file()
     from_file = _read_toml(source) if source is not None else {}
     from_env = _from_environment(env)
-    data_dir = Path(_first("data_dir", flags, from_env, from_file) or default_data_dir(env)).expanduser().absolute()
+    named = _first("data_dir", flags, from_env, from_file)
+    data_dir = _expanded("data_dir", named or default_data_dir(env)).absolute()
     settings = data_dir / SETTINGS_FILE
     from_settings = _read_toml(settings) if settings.is_file() else {}
     return Layers(file=from_file, page=from_settings, environment=from_env, options=flags, data_dir=data_dir)
@@ -290,13 +291,24 @@ def settle(layers: Layers) -> Config:
     """The settings that the layers make together. Raises ConfigError like `load`."""
     merged = _merge(_merge(_merge(layers.file, layers.page), layers.environment), layers.options)
     merged["data_dir"] = str(layers.data_dir)
-    merged["storage_dir"] = str(Path(merged.get("storage_dir") or layers.data_dir / "storage").expanduser().absolute())
+    storage = merged.get("storage_dir") or layers.data_dir / "storage"
+    merged["storage_dir"] = str(_expanded("storage_dir", storage).absolute())
     config = _convert(merged)
-    photos = list(dict.fromkeys(str(Path(root).expanduser().absolute()) for root in config.photos))
+    photos = list(dict.fromkeys(str(_expanded("photos", root).absolute()) for root in config.photos))
     http = msgspec.structs.replace(config.http, tls_port=0) if config.http.port == 0 else config.http
     config = msgspec.structs.replace(config, photos=photos, http=http)
     _check_overlaps(config)
     return config
+
+
+def _expanded(key: str, value: Any) -> Path:
+    """The path that a setting means. Raises ConfigError for what is none."""
+    try:
+        if not value or "\0" in os.fspath(value):
+            raise ValueError(value)
+        return Path(value).expanduser()
+    except (TypeError, ValueError, RuntimeError) as error:  # RuntimeError: a home directory of nobody
+        raise ConfigError(f"The setting {key} has the bad value {value!r}; it takes a folder's path.") from error
 
 
 def _first(key: str, *layers: Mapping[str, Any]) -> Any:
@@ -372,7 +384,7 @@ def _check_overlaps(config: Config) -> None:
     if not inside_data:
         pairs.append((data, storage, "data_dir", "storage_dir"))
     if config.backup.directory:
-        _check_backup(Path(config.backup.directory).expanduser(), config)
+        _check_backup(_expanded("backup.directory", config.backup.directory), config)
     roots = [Path(root) for root in config.photos]
     pairs += [(a, b, "photos", "photos") for i, a in enumerate(roots) for b in roots[i + 1 :]]
     for a, b, name_a, name_b in pairs:

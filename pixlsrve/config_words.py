@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,8 @@ from msgspec import inspect
 
 _UNKNOWN = re.compile(r"unknown field `(.+)`")
 _MISSING = re.compile(r"missing required field `(.+)`")
+_SECRET = re.compile("secret|passw|token|key", re.IGNORECASE)
+"""Names of unknown settings whose values may be what belongs into a file of its own, and not into the log."""
 _PATTERNS = {
     "^(off|": '"off", or a number per second, minute, hour or day, such as "60/minute"',
     "^[A-Za-z0-9_=+.-]{1,15}$": "1 to 15 letters, digits and _=+.-",
@@ -24,7 +27,10 @@ def explain(message: str, merged: Mapping[str, Any], kind: type[msgspec.Struct])
     keys, value, found = _follow(re.findall(r"\[\.\.\.\]|[^.\[\]$`]+", where), merged, inspect.type_info(kind))
     if unknown := _UNKNOWN.search(what):
         names = ", ".join(_names(found))
-        return f"Unknown setting {'.'.join([*keys, unknown[1]])}; allowed here are: {names}."
+        given = value.get(unknown[1])
+        is_told = isinstance(given, str | int | float) and not _SECRET.search(unknown[1])
+        told = f" ({reprlib.repr(given)})" if is_told else ""
+        return f"Unknown setting {'.'.join([*keys, unknown[1]])}{told}; allowed here are: {names}."
     if missing := _MISSING.search(what):
         return f"The setting {'.'.join([*keys, missing[1]])} is missing; it takes {_missing(found, missing[1])}."
     return f"The setting {'.'.join(keys)} has the bad value {value!r}; it takes {allowed(found)}."

@@ -73,20 +73,26 @@ def test_folders_in_the_environment_are_separated_by_colons(tmp_path: Path, monk
 @pytest.mark.parametrize(
     ("toml", "env", "words"),
     [
-        ("colour = 1", {}, ["colour", "photos"]),
-        ("[http]\nprot = 1", {}, ["http.prot", "port"]),
-        ("[nothing]\nx = 1", {}, ["nothing"]),
+        ("colour = 1", {}, ["colour (1)", "photos"]),
+        ("[http]\nprot = 9000", {}, ["http.prot (9000)", "port"]),
+        ("[nothing]\nx = 1", {}, ["nothing;"]),
         ("[http]\nport = 70000", {}, ["http.port", "70000", "65535"]),
         ('[http]\nport = "many"', {}, ["http.port", "many"]),
         ('[rate_limits]\nphotos = "fast"', {}, ["rate_limits.photos", "fast", '"off"', "60/minute"]),
         ('[accounts]\nregistration = "yes"', {}, ["accounts.registration", "yes", '"closed", "invite", "open"']),
+        ("storage_dir = 5", {}, ["storage_dir", "5", "a folder's path"]),
+        ('storage_dir = "~nobody-here/x"', {}, ["storage_dir", "~nobody-here/x", "a folder's path"]),
+        ('photos = ["~nobody-here/x"]', {}, ["photos", "~nobody-here/x", "a folder's path"]),
+        ('photos = [""]', {}, ["photos", "''", "a folder's path"]),
+        ('photos = ["a\\u0000"]', {}, ["photos", "a\\x00", "a folder's path"]),
+        ('[backup]\ndirectory = "~nobody-here/x"', {}, ["backup.directory", "~nobody-here/x", "a folder's path"]),
         ("photos = 5", {}, ["photos", "5", "a list of texts"]),
         ('photos = ["a", 5]', {}, ["photos", "['a', 5]", "a list of texts"]),
         ("http = 5", {}, ["http", "5", "tls_port"]),
         ('[http]\ntls = "maybe"', {}, ["http.tls", "maybe", "true or false"]),
         ("[index]\nworker_seconds = 0", {}, ["index.worker_seconds", "a number from 1 to 3600"]),
         ('[wireguard]\ninterface = "a b"', {}, ["wireguard.interface", "a b", "1 to 15 letters"]),
-        ('[social.good]\nclient_id = "x"\n[social.google]\nid = 1', {}, ["social.google.id;", "client_id"]),
+        ('[social.good]\nclient_id = "x"\n[social.google]\nid = 1', {}, ["social.google.id (1);", "client_id"]),
         ('[social.google]\nissuer = "x"', {}, ["social.google.client_id is missing", "text"]),
         ("[social.google]\nclient_id = 5", {}, ["social.google.client_id", "5", "text"]),
         ('social = "x"', {}, ["social", "x", "client_id"]),
@@ -106,6 +112,32 @@ def test_wrong_setting_is_named_with_its_value(
         _load(tmp_path, toml=toml, env=env)
     for word in words:
         assert word in caught.value.message
+
+
+@pytest.mark.parametrize("toml", ["data_dir = 5", 'data_dir = "~nobody-here/x"'])
+def test_data_directory_that_is_no_path_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toml: str) -> None:
+    """The daemon and the commands that look for it say so in the same words."""
+    file = tmp_path / "pixlsrve.toml"
+    file.write_text(toml)
+    monkeypatch.setattr(config, "default_config_file", lambda: file)
+    for find in (lambda: load(env={}), lambda: find_data_dir(env={})):
+        with pytest.raises(ConfigError, match="data_dir has the bad value"):
+            find()
+
+
+@pytest.mark.parametrize(
+    ("toml", "key"),
+    [
+        ('[social.google]\nclient_id = "x"\nclient_secret = "canary"', "social.google.client_secret;"),
+        ('[socail.google]\nclient_secret = "canary"', "socail;"),
+    ],
+)
+def test_value_that_may_be_a_secret_is_not_told(tmp_path: Path, toml: str, key: str) -> None:
+    """Who writes the secret itself where its file is to be named does not find it in the log (THREATS T37)."""
+    with pytest.raises(ConfigError) as caught:
+        _load(tmp_path, toml=toml)
+    assert key in caught.value.message
+    assert "canary" not in caught.value.message
 
 
 @pytest.mark.parametrize(
