@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import structlog
 
@@ -49,7 +49,6 @@ class _Request:
 
     session: ScanSession
     full: bool
-    done: asyncio.Future[ScanSession] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
 class Indexer:
@@ -122,7 +121,6 @@ class Indexer:
         """The waiting scan request, made if there is none, and at least as thorough as asked."""
         if self._wanted is None:
             self._wanted = _Request(ScanSession(now_us()), full=full)
-            self._wanted.done.add_done_callback(lambda future: future.cancelled() or future.exception())
         self._wanted.full |= full
         self._wanted.session.accept_removals |= accept_removals
         self.progress.is_listing = True
@@ -181,7 +179,7 @@ class Indexer:
         """A walk that could not be written down is made again under its number, with what was asked for since."""
         later = self._wanted
         session = ScanSession(now_us(), failed.session.accept_removals, failed.session.scan_id)
-        self._wanted = _Request(session, full=failed.full, done=failed.done)
+        self._wanted = _Request(session, full=failed.full)
         if later is not None:
             self._wanted.full |= later.full
             self._wanted.session.accept_removals |= later.session.accept_removals
@@ -203,8 +201,6 @@ class Indexer:
             self.progress.is_listing = self._wanted is not None
             self.progress.unread, self.progress.undecoded = await stages.remaining(index)
             self._pipeline.wake()
-        if not request.done.done():
-            request.done.set_result(session)
         self._tell_finished(session)
 
     def _tell_finished(self, session: ScanSession) -> None:
@@ -223,11 +219,8 @@ class Indexer:
 
     async def _read_promptly(self) -> None:
         """A handful of files just saved don't wait behind a long first indexing."""
-        rows = await stages.newest_work(self._context.index, PROMPT_FILES)
-        for row in rows:
-            task = asyncio.create_task(self._quietly(row.id))
-            self._ensuring.setdefault(row.id, task)
-            task.add_done_callback(lambda _, i=row.id: self._ensuring.pop(i, None))  # type: ignore[misc]
+        for asset_id in await stages.newest_unread(self._context.index, PROMPT_FILES):
+            self._read_soon(asset_id)
 
     def _read_soon(self, asset_id: int) -> None:
         """Read one asset's content before those of a long first indexing, where there are not many such already."""

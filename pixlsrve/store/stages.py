@@ -169,13 +169,10 @@ async def shown(queries: Queries) -> int:
     return 0 if row is None else int(row[0])
 
 
-async def newest_work(queries: Queries, count: int) -> list[WorkRow]:
-    """The files listed last among those still to be read."""
-    sql = _SELECT + "WHERE asset.stage < 2 AND asset.gone_us IS NULL AND asset.missing_us IS NULL AND asset.id IN ({})"
-    inner = """
-        SELECT id FROM asset WHERE stage = 0 AND gone_us IS NULL AND missing_us IS NULL ORDER BY id DESC LIMIT ?
-    """
-    return [WorkRow(*row) for row in await queries.fetch_all(sql.format(inner), (count,))]
+async def newest_unread(queries: Queries, count: int) -> list[int]:
+    """The files listed last among those whose header is to be read."""
+    sql = "SELECT id FROM asset WHERE stage = 0 AND gone_us IS NULL AND missing_us IS NULL ORDER BY id DESC LIMIT ?"
+    return [row[0] for row in await queries.fetch_all(sql, (count,))]
 
 
 async def unnamed(queries: Queries, after_id: int, count: int) -> list[tuple[int, float, float]]:
