@@ -391,6 +391,7 @@ class _Start:
             name=socket.gethostname(),
             version=__version__,
             started_s=self._started_s,
+            is_discreet=self._config.http.discovery == "minimal",
         )
 
     def _mdns_name(self, config: Config) -> str:

@@ -46,6 +46,8 @@ class HttpConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Addresses or networks of reverse proxies whose X-Forwarded-For counts."""
     thumbnail_cache: Literal["public", "private"] = "public"
     """Cache-Control of thumbnails on direct connections."""
+    discovery: Literal["full", "minimal"] = "full"
+    """What `discovery/info` tells whoever has no token; `minimal` leaves out how much there is."""
     public_url: str = ""
     """Base of social-login redirects, such as https://photos.example.org."""
 

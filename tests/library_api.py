@@ -116,7 +116,7 @@ class Api:
 
 
 @contextlib.asynccontextmanager
-async def serving(shelf: Shelf) -> AsyncIterator[Api]:
+async def serving(shelf: Shelf, *, is_discreet: bool = False) -> AsyncIterator[Api]:
     """The library's routes on a free port."""
     config = Config(data_dir="", storage_dir="", rate_limits=RateLimitsConfig(photos="off", search="off", other="off"))
     app = application.build(ROUTES, config, authenticator=KnownTokens(), bus=EventBus(), hosts=Hosts([], names=["box"]))
@@ -130,7 +130,9 @@ async def serving(shelf: Shelf) -> AsyncIterator[Api]:
         app[library.ROOTS] = shelf.roots
         app[library.CONVERSIONS] = Conversions(shelf.roots, api.renderer)
         app[library.SCANS] = api.scans
-        app[library.HOST] = HostInfo(host_id="h", name="box", version="1.0.0", started_s=time.monotonic())
+        app[library.HOST] = HostInfo(
+            host_id="h", name="box", version="1.0.0", started_s=time.monotonic(), is_discreet=is_discreet
+        )
         app[library.WIREGUARD] = _no_tunnel
         async with HttpServer(app, host="127.0.0.1") as server:
             api.base = f"http://127.0.0.1:{server.bound_port}"

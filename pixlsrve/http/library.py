@@ -42,13 +42,14 @@ class Scans(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class HostInfo:
-    """Who this host is. `started_s` is on the monotonic clock."""
+    """Who this host is. `started_s` is on the monotonic clock; `is_discreet` hides from strangers how much there is."""
 
     host_id: str
     name: str
     version: str
     started_s: float
     capabilities: tuple[str, ...] = ("thumbnails", "search")
+    is_discreet: bool = False
 
 
 class WireguardStatus(msgspec.Struct, frozen=True, kw_only=True):

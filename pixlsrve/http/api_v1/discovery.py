@@ -12,6 +12,7 @@ from pixlsrve.errors import NotFound
 from pixlsrve.http import keys, library, routing
 from pixlsrve.http.reach import REACH, Way
 from pixlsrve.http.routing import Access, Rate, Route
+from pixlsrve.store.assets import Viewer
 
 _MARK = b'<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'
 _ANYONE = "cross-origin"
@@ -30,7 +31,7 @@ class MarkQuery(msgspec.Struct, frozen=True):
 
 
 class InfoAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The host in a few words; counts are of photos and videos, and of albums.
+    """The host in a few words; counts are of photos and videos, and of albums, or 0 where `http.discovery` hides them.
 
     `addresses` are the ways to reach it, best first: a client tries them in this order and compares `host_id`.
     """
@@ -54,6 +55,7 @@ async def get_info(request: web.Request) -> web.Response:
         raise NotFound("This is another host.", reason="other_host")
     tunnel = await request.app[library.WIREGUARD]()
     https, reach = request.app.get(keys.HTTPS), request.app.get(REACH)
+    viewer = _viewer(request) if host.is_discreet else None
     return routing.answer(
         InfoAnswer(
             host_id=host.host_id,
@@ -61,8 +63,8 @@ async def get_info(request: web.Request) -> web.Response:
             version=host.version,
             api_version="v1",
             capabilities=(*host.capabilities, *(["wireguard"] if tunnel.enabled else [])),
-            photo_count=await questions.photo_count(viewer=None),
-            album_count=await questions.album_count(viewer=None),
+            photo_count=await questions.photo_count(viewer=viewer),
+            album_count=await questions.album_count(viewer=viewer),
             tls_port=None if https is None else https.port,
             addresses=[] if reach is None else reach.ways(),
         )
@@ -79,6 +81,12 @@ async def get_mark(request: web.Request) -> web.Response:
         raise NotFound("This is another host.", reason="other_host")
     headers = {"Content-Type": "image/svg+xml", "Cache-Control": "no-store", "Cross-Origin-Resource-Policy": _ANYONE}
     return web.Response(body=_MARK, headers=headers)
+
+
+def _viewer(request: web.Request) -> Viewer:
+    """The roots that the caller may see; none without a token."""
+    principal = request.get(keys.PRINCIPAL)
+    return frozenset() if principal is None else principal.roots
 
 
 ROUTES: tuple[Route, ...] = (

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pixlsrve.model import RootState
-from tests.library_api import Api
+from tests.library import open_shelf
+from tests.library_api import Api, serving
 
 
 async def test_discovery_needs_no_token_nearby(api: Api) -> None:
@@ -21,6 +24,16 @@ async def test_discovery_needs_no_token_nearby(api: Api) -> None:
         "tls_port": None,
         "addresses": [],
     }
+
+
+async def test_discreet_host_hides_its_counts(tmp_path: Path) -> None:
+    """T34: with `http.discovery` at minimal nobody without a token learns how much there is."""
+    async with open_shelf(tmp_path) as shelf, serving(shelf, is_discreet=True) as api:
+        shelf.add("A/a.jpg")
+        await shelf.settle()
+        for token, counts in ((None, (0, 0)), ("member", (1, 2)), ("nothing", (0, 0))):
+            info = await api.json("/api/v1/discovery/info", token=token)
+            assert (info["photo_count"], info["album_count"]) == counts
 
 
 async def test_status_has_the_specifications_shape(api: Api) -> None:
