@@ -130,11 +130,12 @@ class Tried:
 
     def settings(self) -> None:
         """A setting changed through the API is in force, and in the file that outlives a restart."""
+        lives = self._lives()
         changed = self._ask("/api/v1/host/settings", {"changes": {"mdns.name": "Tried"}}, method="PATCH")
         (setting,) = (setting for setting in changed["settings"] if setting["key"] == "mdns.name")
         assert (setting["value"], setting["source"]) == ("Tried", "page")
         assert "Tried" in (self.root / DATA.lstrip("/") / "settings.toml").read_text()
-        until(self._is_serving, "the page after the settings", LIMIT_S)
+        until(lambda: self._lives() > lives and self._is_serving(), "the page after the settings", LIMIT_S)
 
     def tunnel(self) -> None:
         """The phone reaches it through the tunnel."""
@@ -232,6 +233,10 @@ class Tried:
     def _status(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self._command("status", "--json"))
         return found
+
+    def _lives(self) -> int:
+        """How often it has come up: the one before changed settings goes on answering for a moment."""
+        return (self._folder / "log").read_text().count('"event": "ready"')
 
     def _is_serving(self) -> bool:
         return self.phone.reaches(f"{LAN}/healthz")
