@@ -48,7 +48,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     """A search, ready for the store. Filters that are None or empty do not restrict; all of them must hold."""
 
     match: str | None = None
-    """A safe FTS5 MATCH expression over the columns of `words.COLUMNS`; None restricts nothing."""
+    """A safe FTS5 MATCH expression over the columns of `words.Document`; None restricts nothing."""
     formats: frozenset[str] = frozenset()
     """Lower-case `Facts.format` values, any of them."""
     kinds: frozenset[Kind] = frozenset()

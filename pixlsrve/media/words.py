@@ -45,9 +45,6 @@ class Document(NamedTuple):
     extra: str
 
 
-COLUMNS = Document._fields
-
-
 def fold(text: str) -> str:
     """`text` as it is compared: compatibility forms, case and Latin, Greek and Cyrillic accents folded away (UAX #15).
 

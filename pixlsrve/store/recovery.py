@@ -10,7 +10,6 @@ import contextlib
 import json
 import shutil
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,14 +18,13 @@ from pixlsrve.errors import StartError
 from pixlsrve.store.database import DatabaseDamaged
 from pixlsrve.store.durable import sync
 from pixlsrve.store.migrate import Schema, check, migrate
-from pixlsrve.store.upgrade import Upgrade
+from pixlsrve.store.upgrade import COMPANIONS, Upgrade
 
 STATE, INDEX, THUMBNAILS = "state.db", "index.db", "thumbnails.db"
 COPY_FOLDER = "backup"
 CLEAN_MARK = "stopped-clean.json"
 CHECKED_BEFORE_START_BYTES = 64 * 1024 * 1024
 _SCHEMAS: dict[str, Schema] = {STATE: "state", INDEX: "index", THUMBNAILS: "thumbnails"}
-_COMPANIONS = ("-wal", "-shm")
 
 
 def schema_of(name: str) -> Schema:
@@ -109,7 +107,7 @@ def restore_state(data_dir: Path, cause: str) -> str:
     fresh.chmod(0o600)
     sync(fresh)
     aside = f".damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
-    for suffix in ("", *_COMPANIONS):
+    for suffix in ("", *COMPANIONS):
         with contextlib.suppress(FileNotFoundError):
             Path(f"{path}{suffix}").replace(f"{path}{aside}{suffix}")
     copied_at = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(copy.stat().st_mtime))
@@ -135,7 +133,7 @@ def _prepare_rebuildable(path: Path, prepared: Prepared, *, was_clean: bool) -> 
 
 def remove(path: Path) -> None:
     """Delete a database and what belongs to it."""
-    for suffix in (*_COMPANIONS, ""):
+    for suffix in (*COMPANIONS, ""):
         Path(f"{path}{suffix}").unlink(missing_ok=True)
 
 
@@ -143,7 +141,7 @@ def mark_clean(data_dir: Path) -> None:
     """Note that the databases were closed in order; the last thing a stopping daemon does."""
     mark = data_dir / CLEAN_MARK
     fresh = mark.with_suffix(".new")
-    fresh.write_text(json.dumps(_fingerprint(data_dir, (INDEX, THUMBNAILS))), "utf-8")
+    fresh.write_text(json.dumps(_fingerprint(data_dir)), "utf-8")
     fresh.replace(mark)
 
 
@@ -155,13 +153,13 @@ def _take_clean_mark(data_dir: Path) -> bool:
         mark.unlink()
     except (OSError, ValueError):
         return False
-    return bool(noted == _fingerprint(data_dir, (INDEX, THUMBNAILS)))
+    return bool(noted == _fingerprint(data_dir))
 
 
-def _fingerprint(data_dir: Path, names: Iterable[str]) -> dict[str, list[int]]:
-    """Size and time of each file; a write-ahead log that was left behind counts as a change."""
+def _fingerprint(data_dir: Path) -> dict[str, list[int]]:
+    """Size and time of each file that can be made again; a write-ahead log that was left behind counts as a change."""
     result = {}
-    for name in names:
+    for name in (INDEX, THUMBNAILS):
         path = data_dir / name
         if path.exists():
             facts, log = path.stat(), Path(f"{path}-wal")

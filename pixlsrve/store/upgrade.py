@@ -21,7 +21,8 @@ log = structlog.get_logger(__name__)
 MARK = "upgrading.json"
 FAILED_MARK = "upgrade-failed.json"
 MOST_STARTS = 3
-_COMPANIONS = ("-wal", "-shm")
+COMPANIONS = ("-wal", "-shm")
+"""What SQLite puts beside a database: ends of names."""
 
 
 class _Journal(msgspec.Struct, kw_only=True):
@@ -122,7 +123,7 @@ class Upgrade:
             if not copy.exists():
                 continue
             # The log goes first: it must never be played into the older database.
-            for suffix in _COMPANIONS:
+            for suffix in COMPANIONS:
                 Path(f"{path}{suffix}").unlink(missing_ok=True)
             sync(self._data_dir)
             copy.replace(path)

@@ -63,12 +63,6 @@ async def with_content(state: Queries, sha256: bytes) -> list[Record]:
     return [Record(*row) for row in rows]
 
 
-async def records_after(state: Queries, after_path: bytes, root_id: int, count: int) -> list[Record]:
-    """The stored uploads of a root in the order of their paths, for whoever reads them again."""
-    sql = f"{_RECORD} WHERE root_id = ? AND path > ? ORDER BY path LIMIT ?"
-    return [Record(*row) for row in await state.fetch_all(sql, (root_id, after_path, count))]
-
-
 async def recorded(state: Queries, root_id: int, paths: Sequence[bytes]) -> dict[bytes, Record]:
     """What is recorded of these places, by path; at most some hundred at once."""
     sql = f"{_RECORD} WHERE root_id = ? AND path IN ({marks(paths)})"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pixlsrve.errors import InvalidInput
 from pixlsrve.media.query import QUERY_LIMIT, Query, parse_query
-from pixlsrve.media.words import COLUMNS, document
+from pixlsrve.media.words import Document, document
 from pixlsrve.model import Kind
 
 LISBON = document(
@@ -31,9 +31,8 @@ BEIJING = document(name="DSC05678.ARW", make="SONY", model="ILCE-7M4", places=["
 
 def full_text(rows: list[tuple[str, ...]]) -> sqlite3.Connection:
     connection = sqlite3.connect(":memory:")
-    connection.execute(
-        f"CREATE VIRTUAL TABLE words USING fts5({', '.join(COLUMNS)}, tokenize = 'unicode61 remove_diacritics 2')"
-    )
+    columns = ", ".join(Document._fields)
+    connection.execute(f"CREATE VIRTUAL TABLE words USING fts5({columns}, tokenize = 'unicode61 remove_diacritics 2')")
     for row in rows:
         connection.execute("INSERT INTO words VALUES (?, ?, ?, ?, ?, ?, ?)", row)
     return connection

@@ -31,6 +31,7 @@ from pixlsrve.store.durable import sync, write_whole
 from pixlsrve.store.keyfiles import FOLDER as KEY_FOLDER
 from pixlsrve.store.migrate import check, check_schema, migrate, snapshot
 from pixlsrve.store.recovery import CLEAN_MARK, COPY_FOLDER, INDEX, STATE, schema_of
+from pixlsrve.store.upgrade import COMPANIONS
 from pixlsrve.store.upgrade import MARK as UPGRADE_MARK
 
 STAGE, MARK = ".restoring", "restoring.json"
@@ -40,7 +41,7 @@ RESTORED = "restored.json"
 REMIND_S = 7 * 86_400
 GIVEN_CONFIG = "pixlsrve.toml.from-backup"
 _RESERVE_BYTES = 16 << 20
-_DATABASE_FILES = tuple(f"{name}{suffix}" for name in (STATE, INDEX) for suffix in ("-wal", "-shm", ""))
+_DATABASE_FILES = tuple(f"{name}{suffix}" for name in (STATE, INDEX) for suffix in (*COMPANIONS, ""))
 _REPLACED = (
     *_DATABASE_FILES,
     COPY_FOLDER,
@@ -130,11 +131,6 @@ def make_storage(storage: Path, data_dir: Path) -> None:
     if not storage.is_dir():
         storage.mkdir(mode=0o750, parents=True)
         _own(storage, data_dir)
-
-
-def is_pending(data_dir: Path) -> bool:
-    """Whether a restore was interrupted after it was decided."""
-    return (data_dir / MARK).exists()
 
 
 def finish(data_dir: Path) -> bool:

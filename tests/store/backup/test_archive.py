@@ -369,9 +369,8 @@ def test_interrupted_restore_is_finished(
     with pytest.raises(Killed):
         restoring.restore(backup, other, other / "storage")
     monkeypatch.undo()
-    assert restoring.is_pending(other)
     assert restoring.finish(other)
-    assert not restoring.is_pending(other)
+    assert not restoring.finish(other)
     assert rows(other / STATE, "SELECT value FROM meta WHERE key = 'host_id'") == [(b"host-1",)]
     assert (other / "keys" / "token.key").read_bytes() == (host / "keys" / "token.key").read_bytes()
     (aside,) = other.glob("before-restore-*")
