@@ -1,1 +1,1 @@
-"""Who is asking: signing keys, tokens, principals."""
+"""Who may come in: accounts, devices, pairing, tokens, sessions, and taking access away."""

@@ -1,1 +1,1 @@
-"""The HTTP doors: routes, middleware, schemas, byte ranges, push."""
+"""The HTTP doors: listeners, the gate, routes, checked inputs, byte ranges, websockets; and the control socket."""
