@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection
 
 from pixlsrve.store.database import Transaction
-from pixlsrve.store.date_key import sort_us_sql
+from pixlsrve.store.date_key import FIRST_KEYS_END, sort_us_sql
 
 _ABOVE = """
     WITH RECURSIVE above (id, parent_id, height) AS (
@@ -17,11 +17,19 @@ _ABOVE = """
     SELECT id FROM above GROUP BY id ORDER BY max(height)
 """
 _OWN = "FROM asset WHERE folder_id = folder.id AND shown IN (1, 2)"
+
+
+def _moment_sql(which: str) -> str:
+    """The `min` or `max` of a folder's own moments; of those before all date keys the midnight of their day."""
+    key, day = f"(SELECT {which}(date_key) {_OWN})", f"(SELECT {which}(local_day) {_OWN})"
+    return f"CASE WHEN {key} < {FIRST_KEYS_END} THEN {day} * 86400000000 ELSE {sort_us_sql(key)} END"
+
+
 _REFRESH = f"""
     UPDATE folder SET (total_count, earliest_us, latest_us, cover_asset_id) = (
         SELECT folder.photo_count + CAST(total(below.total_count) AS INTEGER),
-            coalesce({sort_us_sql(f"SELECT min(date_key) {_OWN}")}, min(below.earliest_us)),
-            coalesce({sort_us_sql(f"SELECT max(date_key) {_OWN}")}, max(below.latest_us)),
+            coalesce({_moment_sql("min")}, min(below.earliest_us)),
+            coalesce({_moment_sql("max")}, max(below.latest_us)),
             coalesce(
                 (SELECT id {_OWN} ORDER BY date_key DESC LIMIT 1),
                 (SELECT cover_asset_id FROM folder AS album WHERE album.parent_id = folder.id AND album.gone_us IS NULL

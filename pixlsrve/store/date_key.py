@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import date
 
 UNIQUE_BITS = 19
+FIRST_KEYS_END = 1 << UNIQUE_BITS
+"""Keys below are of the first millisecond, which stands for everything before it too."""
 _START_MS = (date(1823, 1, 1) - date(1970, 1, 1)).days * 86_400_000
 _LAST_MS = (1 << 44) - 1
 
