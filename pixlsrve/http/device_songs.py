@@ -103,6 +103,8 @@ async def list_songs(request: web.Request) -> web.StreamResponse:
     device = visible_device(request, request.match_info["device_id"])
     response = web.StreamResponse(headers={"Content-Type": routing.JSON, **routing.NO_STORE})
     await response.prepare(request)
+    if request.method == "HEAD":
+        return response
     start = b'{"songs":['
     async for songs in _pages(request, device):
         await response.write(start + b",".join(_encode(_item(song)) for song in songs))

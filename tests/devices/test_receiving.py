@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import http.client
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -118,6 +119,17 @@ def phone(host: Daemon) -> Iterator[Phone]:
     yield made
     for held in made.open:
         held.close()
+
+
+def test_head_of_the_songs_has_no_body(phone: Phone) -> None:
+    """HEAD is answered by GET's header alone (RFC 9110 §9.3.2): a body would be read as the next answer's beginning."""
+    phone.add("one.mp3")
+    parts = urlsplit(phone.base)
+    with socket.create_connection((parts.hostname or "", parts.port or 0), 180) as connection:
+        lines = [f"HEAD {parts.path}/songs/ HTTP/1.1", f"Host: {parts.netloc}", f"Authorization: Bearer {phone.token}"]
+        connection.sendall("\r\n".join([*lines, "Connection: close", "", ""]).encode())
+        head, _, body = b"".join(iter(lambda: connection.recv(65_536), b"")).partition(b"\r\n\r\n")
+    assert (head.split(b" ")[1], body) == (b"200", b"")
 
 
 def test_stream_while_it_arrives(phone: Phone) -> None:
