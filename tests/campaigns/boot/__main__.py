@@ -217,7 +217,9 @@ class Boot:
         run("tar", "-C", "/opt", "-xzf", "/opt/pixlsrve.tar.gz")
         assert "Next: " in run("/opt/pixlsrve/install.sh", "--photos", "/srv/photos")
         self.wait_serving(is_paired=False)
+        self.phone = self.home.phone("another", "192.0.2.21/24")  # the first one's tunnel led to what was purged
         self.pair()
+        self.wait_tunnel()
         out = run("pixlsrve", "uninstall")
         assert "/var/lib/pixlsrve" in out
         assert self.machine.show(SERVICE, "ActiveState") == "inactive"

@@ -31,7 +31,7 @@ Description=The shell of whoever measures
 ExecStart=/bin/sh -c 'stty raw -echo; exec /bin/sh'
 StandardInput=tty
 StandardOutput=tty
-StandardError=tty
+StandardError=journal
 TTYPath=/dev/ttyS1
 [Install]
 WantedBy=multi-user.target

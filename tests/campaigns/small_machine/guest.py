@@ -65,7 +65,7 @@ class Guest:
     def run(self, command: str, limit_s: float = COMMAND_LIMIT_S) -> str:
         """Output of a line of shell, which must succeed. Raises TimeoutError."""
         mark = os.urandom(6).hex()
-        self._shell.sendall(f'{command}\necho "{_END}{mark}" $?\n'.encode())
+        self._shell.sendall(f'{{ {command}; }} 2>&1\necho "{_END}{mark}" $?\n'.encode())
         end_s, got = time.monotonic() + limit_s, b""
         while not (ended := re.search(rf"^{_END}{mark} (\d+)\n".encode(), got, re.MULTILINE)):
             self._shell.settimeout(max(0.01, end_s - time.monotonic()))
