@@ -204,7 +204,7 @@ def _list_folder(
 def _sort_out(
     found: list[os.DirEntry[str]], folder: str, rules: IgnoreRules, device: int
 ) -> tuple[list[Entry], list[bytes]]:
-    """The media files and the sub-folders among a folder's entries."""
+    """The media files and the sub-folders among a folder's entries. Raises PermissionError."""
     entries: list[Entry] = []
     folders: list[bytes] = []
     has_rules = bool(rules.specs or rules.excluded)
@@ -223,6 +223,8 @@ def _sort_out(
             if has_rules and rules.ignores(f"{folder}/{name}" if folder else name, is_folder=False):
                 continue
             status = item.stat(follow_symlinks=False)
+        except PermissionError:  # a folder that may be listed and not entered: nothing is known of its files
+            raise
         except OSError:
             continue
         entries.append(Entry(os.fsencode(name), kind, status.st_size, status.st_mtime_ns, device, status.st_ino))
