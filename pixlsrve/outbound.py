@@ -104,12 +104,12 @@ class Refused(Exception):
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
-    """The whole body. Raises Unavailable when it is longer than any answer that makes sense."""
+    """The whole body. Raises ValueError when it is longer than any answer that makes sense."""
     content = bytearray()
     async for chunk in response.content.iter_chunked(16 * 1024):
         content += chunk
         if len(content) > LARGEST_ANSWER_BYTES:
-            raise Unavailable(_FAILED, reason="provider_unreachable")
+            raise ValueError("the answer is too long")
     return bytes(content)
 
 
@@ -155,13 +155,8 @@ class DeviceAnswer:
 
     async def read(self) -> bytes:
         """The whole body. Raises CallFailed when it is longer than 64 KiB or breaks off."""
-        content = bytearray()
         with _as_trouble():
-            async for chunk in self._response.content.iter_chunked(16 * 1024):
-                content += chunk
-                if len(content) > LARGEST_ANSWER_BYTES:
-                    raise CallFailed(Trouble.BROKEN)
-        return bytes(content)
+            return await _read(self._response)
 
     async def lines(self) -> AsyncIterator[bytes]:
         """The body line by line, without the ends. Raises CallFailed for a line over 64 KiB, and when it breaks off."""

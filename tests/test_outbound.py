@@ -61,6 +61,14 @@ async def test_strange_answers(base: str, how: str) -> None:
     assert base not in error.value.message
 
 
+async def test_flood_from_a_device(base: str) -> None:
+    """A device of the household that says too much is not taken for a login provider."""
+    async with Outbound() as outbound:
+        with pytest.raises(Unavailable) as error:
+            await outbound.exchange("GET", f"{base}/large", headers={})
+    assert error.value.reason == "device_unreachable"
+
+
 async def test_refusals(base: str) -> None:
     """A 4xx is told apart, since it says something about what was sent."""
     async with Outbound() as outbound:
