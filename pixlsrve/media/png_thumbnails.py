@@ -10,7 +10,6 @@ import uuid
 from pathlib import Path
 
 import structlog
-from PIL import Image
 
 from pixlsrve.media.thumbnails import ThumbnailCache
 from pixlsrve.store.assets import Viewer
@@ -33,6 +32,8 @@ def file_name(sha256: bytes) -> str:
 
 def to_png(jpeg: bytes) -> bytes:
     """Our own JPEG thumbnail as a PNG within 256 by 256 pixels, never enlarged. Blocking."""
+    from PIL import Image  # imported late: few hosts make any
+
     with Image.open(io.BytesIO(jpeg), formats=["JPEG"]) as image:
         image.thumbnail((SIDE_PX, SIDE_PX), Image.Resampling.LANCZOS)
         out = io.BytesIO()
@@ -94,8 +95,9 @@ def _sweep(folder: Path) -> None:
     found: list[tuple[float, int, str]] = []
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
-            status = entry.stat(follow_symlinks=False)
-            found.append((status.st_mtime, status.st_size, entry.path))
+            with contextlib.suppress(FileNotFoundError):  # an unfinished one got its name meanwhile
+                status = entry.stat(follow_symlinks=False)
+                found.append((status.st_mtime, status.st_size, entry.path))
     total = sum(size for _, size, _ in found)
     for _, size, path in sorted(found):
         if total <= CACHE_BYTES:
