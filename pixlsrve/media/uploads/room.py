@@ -83,6 +83,12 @@ class Claim:
         self._written_bytes += count
         self._room.change(self._owner, 0, -count)
 
+    def note_recorded(self, count: int) -> None:
+        """So many of the written bytes count against the quota by their record from now on."""
+        self._size_bytes -= count
+        self._written_bytes -= count
+        self._room.change(self._owner, -count, 0)
+
     def end(self) -> None:
         """The upload is over, one way or the other."""
         self._room.change(self._owner, -self._size_bytes, self._written_bytes - self._size_bytes)

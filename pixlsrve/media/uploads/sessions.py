@@ -345,9 +345,7 @@ class Writing:
 
     async def _sync_behind(self, spool: Spool) -> None:
         """Make durable what has been written, while more arrives; then write down how far that is."""
-        size_bytes = await spool.sync_behind()
-        await self._sessions.note_offset(self._session.id, size_bytes)
-        self._durable_bytes = size_bytes
+        await self._note_durable(await spool.sync_behind())
 
     async def _settle(self) -> None:
         """Wait for the checkpoint that is being made. Raises StorageFull, StorageError."""
@@ -374,7 +372,13 @@ class Writing:
         except StorageError:
             await self._sessions.give_up(self._session.id)
             raise
+        await self._note_durable(size_bytes)
+
+    async def _note_durable(self, size_bytes: int) -> None:
+        """Write down how much is on the disk."""
         await self._sessions.note_offset(self._session.id, size_bytes)
+        if self._claim is not None:
+            self._claim.note_recorded(size_bytes - self._durable_bytes)
         self._durable_bytes = size_bytes
 
     async def finish(self) -> Outcome | None:

@@ -6,12 +6,15 @@ import base64
 import hashlib
 import os
 import signal
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from pixlsrve.store.migrate import reading
 from tests.daemon import Daemon, StartDaemon
+from tests.patience import PATIENCE
 from tests.uploading import OFFSET_TYPE, PATH, ROOMY, Phone, digests_in, files_in, metadata, picture, sound
 
 
@@ -285,6 +288,21 @@ def test_leftovers_of_a_crash_are_cleared(started: Daemon) -> None:
     assert [path.name for path in incoming.iterdir()] == [f"{place.rpartition('/')[2]}.part"]
     assert (started.data_dir / "storage" / "uploads" / "not-ours.part").exists()
     assert phone.offset(place) == 0
+
+
+def test_what_is_on_the_disk_counts_once(daemons: StartDaemon, tmp_path: Path) -> None:
+    """T32: of an upload that is still coming, neither its record nor its claim counts the same bytes again."""
+    (tmp_path / "photos").mkdir()
+    daemon = daemons("--photos", str(tmp_path / "photos"), env={**ROOMY, "PIXLSRVE_UPLOADS__QUOTA_MB": "64"}).start()
+    phone, data = Phone(daemon), sound(40_000_000, seed=7)
+    place = phone.create(len(data), "long.wav").headers["Location"]
+    with phone.begin_patch(place, 0, len(data), data[:32_000_000]):
+        limit, recorded = time.monotonic() + 60 * PATIENCE, 0
+        while recorded < 14_000_000:
+            assert time.monotonic() < limit
+            with reading(daemon.data_dir / "state.db") as state:
+                (recorded,) = state.execute("SELECT max(offset_bytes) FROM upload_session").fetchone()
+        assert phone.create(20_000_000, "other.wav").status == 201
 
 
 def test_quota_and_session_limits(daemons: StartDaemon, tmp_path: Path) -> None:
