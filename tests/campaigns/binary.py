@@ -3,8 +3,10 @@
     python -m tests.campaigns.binary dist/pixlsrve dist/pixlsrve-VERSION-linux-ARCH --cache DIR
 
 prints one line a step for each program, and in the end one JSON object; exit code 1 when a step failed. Needs root,
-debootstrap (once; the Debian stays in DIR) and what the tunnel's tests need. Photos, films and the phone with the stock
-WireGuard tools are made outside; in the Debian there is only the program, and an environment that says nothing.
+debootstrap (once; the Debian stays in DIR) and what the tunnel's tests need. A program for another architecture is
+tried in a Debian of that architecture, under emulation, which needs qemu-user-static and binfmt-support. Photos, films
+and the phone with the stock WireGuard tools are made outside; in the Debian there is only the program, and an
+environment that says nothing.
 """
 
 from __future__ import annotations
@@ -14,9 +16,11 @@ import base64
 import contextlib
 import io
 import json
+import platform
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -33,7 +37,10 @@ from tests.index.metadata.samples import sound, video
 from tests.uploading import picture
 from tests.wg.net import HOST_ADDRESS, Home, Phone, home_in, until
 
-LIMIT_S = 180.0
+LIMIT_S, EMULATED_LIMIT_S = 180.0, 1_800.0
+ANSWER_LIMIT_S, EMULATED_ANSWER_LIMIT_S = 30.0, 80.0
+MACHINES = {62: ("x86_64", "amd64"), 183: ("aarch64", "arm64")}
+"""ELF's e_machine (System V ABI, "ELF header"): the kernel's name of it, and Debian's."""
 DATA, SECOND_DATA, PHOTOS, BACKUP = "/var/lib/tried", "/var/lib/restored", "/srv/photos", "/var/backups/host.backup"
 LAN = f"http://{HOST_ADDRESS}:8080"
 TUNNEL = "http://10.100.0.1:8080"
@@ -46,6 +53,9 @@ class Tried:
 
     def __init__(self, root: Path, program: Path, home: Home) -> None:
         self.root, self.home = root, home
+        self._is_emulated = bool(foreign(program))
+        self._limit_s = EMULATED_LIMIT_S if self._is_emulated else LIMIT_S
+        self._answer_limit_s = EMULATED_ANSWER_LIMIT_S if self._is_emulated else ANSWER_LIMIT_S
         self.phone: Phone = home.phone("phone", "192.0.2.20/24")
         self.token = ""
         self._folder = home.folder
@@ -56,6 +66,8 @@ class Tried:
             (root / "usr/bin/pixlsrve").symlink_to("/opt/pixlsrve/pixlsrve")
         else:
             shutil.copy2(program, root / "usr/bin/pixlsrve")
+        if self._is_emulated:
+            lend_nft(root)
         (root / "dev/net").mkdir(exist_ok=True)
         subprocess.run(["mknod", str(root / "dev/net/tun"), "c", "10", "200"], check=True)
         subprocess.run(["mount", "-t", "proc", "proc", str(root / "proc")], check=True)
@@ -135,11 +147,11 @@ class Tried:
         (setting,) = (setting for setting in changed["settings"] if setting["key"] == "mdns.name")
         assert (setting["value"], setting["source"]) == ("Tried", "page")
         assert "Tried" in (self.root / DATA.lstrip("/") / "settings.toml").read_text()
-        until(lambda: self._lives() > lives and self._is_serving(), "the page after the settings", LIMIT_S)
+        until(lambda: self._lives() > lives and self._is_serving(), "the page after the settings", self._limit_s)
 
     def tunnel(self) -> None:
         """The phone reaches it through the tunnel."""
-        until(lambda: self.phone.reaches(f"{TUNNEL}/healthz"), "the tunnel", LIMIT_S)
+        until(lambda: self.phone.reaches(f"{TUNNEL}/healthz"), "the tunnel", self._limit_s)
 
     def upload(self) -> None:
         """A photo sent through the tunnel by tus is in the library when the answer says so, with its thumbnail."""
@@ -183,8 +195,8 @@ class Tried:
         self._command("restore", BACKUP)
         self._start()
         assert self._ask("/api/v1/discovery/info")["host_id"] == before
-        until(lambda: self._names() == names, "every photo", LIMIT_S)
-        until(lambda: self.phone.reaches(f"{TUNNEL}/healthz"), "the tunnel", LIMIT_S)
+        until(lambda: self._names() == names, "every photo", self._limit_s)
+        until(lambda: self.phone.reaches(f"{TUNNEL}/healthz"), "the tunnel", self._limit_s)
         assert self._stop(signal.SIGTERM) == 0
 
     def _start(self) -> None:
@@ -201,7 +213,7 @@ class Tried:
         if self._daemon is None:
             return None
         self._daemon.send_signal(number)
-        code = self._daemon.wait(LIMIT_S)
+        code = self._daemon.wait(self._limit_s)
         assert self._daemon.stdout is not None
         self._daemon.stdout.close()
         self._daemon = None
@@ -221,7 +233,7 @@ class Tried:
             stderr=subprocess.STDOUT,
             text=True,
             env=self._environment(),
-            timeout=LIMIT_S,
+            timeout=self._limit_s,
             check=False,
         )
         assert done.returncode == 0, f"{' '.join(command)}: {done.returncode}\n{done.stdout}"
@@ -246,7 +258,7 @@ class Tried:
         out = self._folder / "answer"
         login = ["-H", f"Authorization: Bearer {self.token}"] if self.token else []
         more = ["--retry", "3", "-o", str(out), "-w", "%{http_code}"]
-        code, status = self.phone.curl(base + path, *login, *options, *more, limit_s=30)
+        code, status = self.phone.curl(base + path, *login, *options, *more, limit_s=self._answer_limit_s)
         assert (code, status[-3:]) == (0, "200"), (path, status, out.read_bytes()[:500])
         return out.read_bytes()
 
@@ -261,8 +273,28 @@ class Tried:
         """Whether a process is this daemon's wireguard-go."""
         with contextlib.suppress(OSError):
             words = (folder / "cmdline").read_bytes().split(b"\0")
-            return b"wireguard-go" in words[0] and self.home.interface.encode() in words
+            return b"wireguard-go" in words[self._is_emulated] and self.home.interface.encode() in words
         return False
+
+
+def foreign(program: Path) -> str:
+    """Debian's name of the architecture that a program is for; empty where that is this machine's."""
+    with (program / "pixlsrve" if program.is_dir() else program).open("rb") as file:
+        (number,) = struct.unpack("<H", file.read(20)[18:])
+    machine, name = MACHINES[number]
+    return "" if machine == platform.machine() else name
+
+
+def lend_nft(root: Path) -> None:
+    """This machine's own nft, with its libraries, in a root of another architecture: QEMU lacks its kind of netlink."""
+    program = shutil.which("nft")
+    assert program is not None
+    listing = subprocess.run(["ldd", program], stdout=subprocess.PIPE, text=True, check=True).stdout
+    for file in (program, *re.findall(r"(/\S+) \(0x", listing)):
+        place = root / file.lstrip("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.unlink(missing_ok=True)
+        shutil.copy2(file, place)
 
 
 def tried(program: Path, cache: Path) -> list[str]:
@@ -270,7 +302,7 @@ def tried(program: Path, cache: Path) -> list[str]:
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=cache)))
         home = stack.enter_context(home_in(folder))
-        case = Tried(debian(cache, folder / "machine"), program, home)
+        case = Tried(debian(cache, folder / "machine", foreign(program)), program, home)
         stack.callback(case.close)
         failed = failed_of(case.steps())
         if failed:

@@ -14,6 +14,8 @@ PACKAGES = (
     "systemd,systemd-sysv,dbus,iproute2,wireguard-tools,wireguard-go,nftables,udev,kmod,procps,debconf,ca-certificates,"
     "sudo"
 )
+UNBOOTED_PACKAGES = "wireguard-go"
+"""What the program uses of a Debian of another architecture, which is never booted: all else is slow to emulate."""
 BOOT_LIMIT_S = 180.0
 ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -121,23 +123,29 @@ def _children(pid: int) -> list[int]:
     return found
 
 
-def debian(cache: Path, folder: Path) -> Path:
-    """A Debian 12 without Python in `folder`, an overlay over the one in `cache`; whoever asked unmounts it."""
+def debian(cache: Path, folder: Path, architecture: str = "") -> Path:
+    """A Debian 12 without Python in `folder`, an overlay over the one in `cache`; whoever asked unmounts it.
+
+    `architecture` is another machine's, by Debian's name, whose programs binfmt_misc can start; empty: this one's.
+    """
     for name in ("upper", "work", "root"):
         (folder / name).mkdir(parents=True)
-    layers = f"lowerdir={base(cache)},upperdir={folder / 'upper'},workdir={folder / 'work'}"
+    lower = base(cache, UNBOOTED_PACKAGES, architecture) if architecture else base(cache)
+    layers = f"lowerdir={lower},upperdir={folder / 'upper'},workdir={folder / 'work'}"
     subprocess.run(["mount", "-t", "overlay", "overlay", "-o", layers, str(folder / "root")], check=True)
     return folder / "root"
 
 
-def base(cache: Path, packages: str = PACKAGES) -> Path:
+def base(cache: Path, packages: str = PACKAGES, architecture: str = "") -> Path:
     """A root of Debian 12 with these packages, made once for each list of them. It is never written to."""
-    made = cache / f"base-{hashlib.sha256(packages.encode()).hexdigest()[:8]}"
+    kind = f"{architecture}-" if architecture else ""
+    made = cache / f"base-{kind}{hashlib.sha256(packages.encode()).hexdigest()[:8]}"
     if not made.is_dir():
         building = made.with_suffix(".building")
         shutil.rmtree(building, ignore_errors=True)
         cache.mkdir(parents=True, exist_ok=True)
-        command = ["debootstrap", "--variant=minbase", f"--include={packages}", "bookworm", str(building)]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        command = ["debootstrap", "--variant=minbase", f"--include={packages}"]
+        command += [f"--arch={architecture}"] if architecture else []
+        subprocess.run([*command, "bookworm", str(building)], check=True, stdout=subprocess.DEVNULL)
         building.rename(made)
     return made
