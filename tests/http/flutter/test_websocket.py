@@ -101,6 +101,16 @@ async def test_foreign_pages_may_not_connect(cast: Casting, origin: str) -> None
     assert await cast.refusal(origin=origin) == 403
 
 
+async def test_words_are_the_doors_own(cast: Casting) -> None:
+    """T15: what somebody expects in vain (RFC 9110 §10.1.1) is passed over, and no word of the framework's gets out."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", cast.broadcast.port)
+    writer.write(b"GET / HTTP/1.1\r\nHost: box\r\nExpect: cake\r\nConnection: close\r\n\r\n")
+    head, _, body = (await asyncio.wait_for(reader.read(), WAIT_S)).partition(b"\r\n\r\n")
+    writer.close()
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert set(json.loads(body)) == {"error"}
+
+
 async def test_foreign_names_are_refused(cast: Casting) -> None:
     """T27: a name that is not ours is 421, whatever address it leads to."""
     reader, writer = await asyncio.open_connection("127.0.0.1", cast.broadcast.port)
