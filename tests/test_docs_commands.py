@@ -33,6 +33,7 @@ ELSEWHERE = {
     "requirements/lock": "asks the package registry for every version",
     "sudo .venv/bin/python -m tests.qemu": "boots a machine; part of a release's stages",
     "sudo .venv/bin/python -m tests.campaigns.binary": "needs root and the packed program; part of a release's stages",
+    "sudo .venv/bin/python -m tests.campaigns.small_machine": "boots a machine; part of a release's stages",
     "python -m tests.campaigns.": "a campaign of hours, with an old Python",
     "python -m websockets": "waits for typing; tests/http/flutter/ talks to the same socket",
     "pixlsrve setup": "asks; tests/cli/test_setup.py answers",
