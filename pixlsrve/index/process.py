@@ -17,8 +17,8 @@ import pixlsrve
 from pixlsrve.errors import Unavailable
 from pixlsrve.index import frames
 
-START_SECONDS = 30.0
-"""A Raspberry Pi with a slow card needs several seconds to load the decoders."""
+START_SECONDS = 120.0
+"""A Raspberry Pi with a slow card needs several seconds to load the decoders, and several times that beside other work."""
 
 GRACE_S = 1.0
 _PIECE_BYTES = 256 << 10
