@@ -18,7 +18,7 @@ from pixlsrve.errors import Unavailable
 from pixlsrve.index import frames
 
 START_SECONDS = 120.0
-"""A Raspberry Pi with a slow card needs several seconds to load the decoders, and several times that beside other work."""
+"""A Raspberry Pi with a slow card needs several seconds to load the decoders, and many more beside other work."""
 
 GRACE_S = 1.0
 _PIECE_BYTES = 256 << 10
