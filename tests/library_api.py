@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import aiohttp
 import pytest
@@ -69,15 +69,7 @@ class Renderer:
     def __init__(self) -> None:
         self.calls = 0
 
-    async def render(
-        self,
-        fd: int,
-        name: str,
-        *,
-        format: Literal["jpeg", "png"],  # noqa: A002  # the pool's word
-        max_side_px: int | None,
-        interactive: bool = True,
-    ) -> bytes | Refusal:
+    async def render(self, fd: int, name: str) -> bytes | Refusal:
         self.calls += 1
         if name.startswith("broken"):
             return Refusal(reason="damaged", message="The file is damaged.")

@@ -7,8 +7,6 @@ followed by as many raw bytes as it says.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import msgspec
 
 from pixlsrve.model import Content, Facts, Refusal
@@ -41,7 +39,6 @@ class ReadContent(msgspec.Struct, frozen=True, tag="content"):
     """Read, hash and decode the file passed."""
 
     name: str
-    thumbnails: bool
     memory_bytes: int
     """What the decoder may use; more is answered by NeedsMore."""
     seconds: float
@@ -54,11 +51,9 @@ class HashFile(msgspec.Struct, frozen=True, tag="hash"):
 
 
 class Render(msgspec.Struct, frozen=True, tag="render"):
-    """Convert the file passed."""
+    """Make the file passed a JPEG."""
 
     name: str
-    format: Literal["jpeg", "png"]
-    max_side_px: int | None
     memory_bytes: int
     seconds: float
 
@@ -94,10 +89,11 @@ class Whole(msgspec.Struct, frozen=True, tag="whole"):
 
 
 class Rendered(msgspec.Struct, frozen=True, tag="rendered"):
-    """The answer to Render; the picture file follows."""
+    """The answer to Render; the picture follows, and stands in `picture` once it has come."""
 
     size_bytes: int
     rss_bytes: int
+    picture: bytes = b""
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused"):

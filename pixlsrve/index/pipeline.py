@@ -35,9 +35,7 @@ class Readers(Protocol):
     async def read_facts(self, items: Sequence[tuple[int, str]], *, interactive: bool = False) -> list[Facts | Refusal]:
         """What the headers of open files say: descriptors and base names."""
 
-    async def read_content(
-        self, fd: int, name: str, *, thumbnails: bool = True, interactive: bool = False
-    ) -> Content | Refusal:
+    async def read_content(self, fd: int, name: str, *, interactive: bool = False) -> Content | Refusal:
         """Hash and thumbnails of an open file."""
 
     async def hash_only(self, fd: int, *, interactive: bool = False) -> Content | Refusal:

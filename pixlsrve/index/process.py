@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,7 +20,6 @@ START_SECONDS = 120.0
 """A Raspberry Pi with a slow card needs several seconds to load the decoders, and many more beside other work."""
 
 GRACE_S = 1.0
-_PIECE_BYTES = 256 << 10
 
 
 class Crashed(Exception):
@@ -103,10 +101,8 @@ class Process:
             raise
         return process
 
-    async def ask(
-        self, job: frames.Job, files: list[int], sink: Callable[[bytes], Awaitable[None]] | None = None
-    ) -> frames.Answer:
-        """The answer to one job; what follows a Rendered answer goes to `sink`.
+    async def ask(self, job: frames.Job, files: list[int]) -> frames.Answer:
+        """The answer to one job, a picture that follows it included.
 
         Raises Crashed, TimedOut (the process must be ended then), and OSError for a descriptor that is not open.
         """
@@ -116,12 +112,12 @@ class Process:
             async with asyncio.timeout(job.seconds + GRACE_S):
                 await self._send(frames.frame(job), files)
                 answer = frames.read_answer.decode(await self._receive_frame())
+                if isinstance(answer, frames.Rendered):
+                    answer = msgspec.structs.replace(answer, picture=await self._receive_picture(answer.size_bytes))
         except TimeoutError as error:
             raise TimedOut from error
         except (msgspec.MsgspecError, ConnectionError) as error:
             raise Crashed("the worker said something else") from error
-        if isinstance(answer, frames.Rendered):
-            await self._pass_on(answer.size_bytes, sink)
         return answer
 
     async def end(self) -> None:
@@ -158,11 +154,7 @@ class Process:
         code = self._child.returncode
         return f"ended by signal {signal.Signals(-code).name}" if code and code < 0 else "ended"
 
-    async def _pass_on(self, size: int, sink: Callable[[bytes], Awaitable[None]] | None) -> None:
+    async def _receive_picture(self, size: int) -> bytes:
         if size > frames.MAX_RENDERED_BYTES:
             raise Crashed("the worker's picture is too long")
-        while size:
-            data = await self._receive(min(size, _PIECE_BYTES))
-            size -= len(data)
-            if sink is not None:
-                await sink(data)
+        return await self._receive(size)

@@ -108,12 +108,12 @@ class _Worker:
         form = self._form(file, job.name)
         if isinstance(form, Refusal):
             return self._refuse(form)
-        data = render(file, form, self._limits(job.memory_bytes), format=job.format, max_side_px=job.max_side_px)
+        data = render(file, form, self._limits(job.memory_bytes))
         return frames.Rendered(len(data), self._rss_bytes()), data
 
     def _content(self, job: frames.ReadContent, file: BinaryIO) -> Content:
-        form = self._form(file, job.name) if job.thumbnails else None
-        if not isinstance(form, Form):
+        form = self._form(file, job.name)
+        if isinstance(form, Refusal):
             digest, size = hash_only(file)
             return Content(sha256=digest, size_bytes=size, refusal=form)
         return make_content(file, form, self._limits(job.memory_bytes))

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 from pixlsrve.errors import Unavailable
 from pixlsrve.index import frames
@@ -36,8 +35,6 @@ _CRASHED = Refusal(reason="crashed", message="Reading the file ended the worker 
 _TOO_SLOW = Refusal(reason="too_slow", message="Reading the file took longer than a worker may take.")
 _UNREADABLE = Refusal(reason="unreadable", message="The file could not be read.")
 
-Sink = Callable[[bytes], Awaitable[None]]
-
 
 @dataclass(eq=False)
 class _Task:
@@ -45,7 +42,6 @@ class _Task:
 
     job: frames.Job
     files: list[int]
-    sink: Sink | None
     is_heavy: bool = False
     done: asyncio.Future[frames.Answer] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
@@ -122,19 +118,17 @@ class WorkerPool:
             return [answer.refusal if isinstance(answer, frames.Refused) else _CRASHED]
         return [(await self._facts_batch([item], interactive))[0] for item in items]
 
-    async def read_content(
-        self, fd: int, name: str, *, thumbnails: bool = True, interactive: bool = False
-    ) -> Content | Refusal:
+    async def read_content(self, fd: int, name: str, *, interactive: bool = False) -> Content | Refusal:
         """Hash of all bytes, thumbnails and thumbhash of an open file, in one reading.
 
         A file that cannot be decoded gives its hash and a refusal in the content; one that cannot even be read gives
         the refusal alone.
         """
         seconds = self._deadline(fd)
-        job = frames.ReadContent(_text(name), thumbnails, LIGHT_BYTES, seconds)
+        job = frames.ReadContent(_text(name), LIGHT_BYTES, seconds)
         answer = await self._submit(job, [fd], interactive)
         if isinstance(answer, frames.NeedsMore) and answer.estimate_bytes <= self._heavy_bytes:
-            job = frames.ReadContent(_text(name), thumbnails, self._heavy_bytes, seconds)
+            job = frames.ReadContent(_text(name), self._heavy_bytes, seconds)
             answer = await self._submit(job, [fd], interactive, is_heavy=True)
         if isinstance(answer, frames.Whole):
             return answer.content
@@ -151,48 +145,11 @@ class WorkerPool:
         answer = await self._submit(frames.HashFile(self._deadline(fd)), [fd], interactive)
         return answer.content if isinstance(answer, frames.Whole) else _refusal(answer)
 
-    async def render(
-        self,
-        fd: int,
-        name: str,
-        *,
-        format: Literal["jpeg", "png"],  # noqa: A002
-        max_side_px: int | None,
-        interactive: bool = True,
-    ) -> bytes | Refusal:
-        """The open file's picture as a JPEG or PNG file within a square of `max_side_px` (None: full size)."""
-        parts: list[bytes] = []
-
-        async def keep(data: bytes) -> None:
-            parts.append(data)
-
-        refusal = await self.render_to(keep, fd, name, format=format, max_side_px=max_side_px, interactive=interactive)
-        return b"".join(parts) if refusal is None else refusal
-
-    async def render_to(
-        self,
-        sink: Sink,
-        fd: int,
-        name: str,
-        *,
-        format: Literal["jpeg", "png"],  # noqa: A002
-        max_side_px: int | None,
-        interactive: bool = True,
-    ) -> Refusal | None:
-        """Like render, the picture file given to `sink` in pieces of at most 256 KiB; None when it is complete.
-
-        A slow sink holds its worker, and nothing else. After a refusal `sink` may have had a part.
-        """
-        seconds = self._deadline(fd)
-        for memory_bytes in (LIGHT_BYTES, self._heavy_bytes):
-            if max_side_px is None and memory_bytes < self._heavy_bytes:
-                continue  # a full-size picture would be given smaller rather than ask for more
-            job = frames.Render(_text(name), format, max_side_px, memory_bytes, seconds)
-            is_heavy = memory_bytes > LIGHT_BYTES
-            answer = await self._submit(job, [fd], interactive, is_heavy=is_heavy, attempts=1, sink=sink)
-            if not isinstance(answer, frames.NeedsMore):
-                break
-        return None if isinstance(answer, frames.Rendered) else _refusal(answer)
+    async def render(self, fd: int, name: str) -> bytes | Refusal:
+        """The open file's picture as a JPEG at full size."""
+        job = frames.Render(_text(name), self._heavy_bytes, self._deadline(fd))
+        answer = await self._submit(job, [fd], interactive=True, is_heavy=True, attempts=1)
+        return answer.picture if isinstance(answer, frames.Rendered) else _refusal(answer)
 
     def _deadline(self, fd: int) -> float:
         try:
@@ -208,12 +165,11 @@ class WorkerPool:
         *,
         is_heavy: bool = False,
         attempts: int = 2,
-        sink: Sink | None = None,
     ) -> frames.Answer:
         """The job's answer; a crash is tried again, a deadline is not. Failures are answers of kind Refused."""
         async with self._places[interactive]:
             for _ in range(attempts):
-                task = _Task(job, files, sink, is_heavy)
+                task = _Task(job, files, is_heavy)
                 async with self._changed:
                     (self._heavy if is_heavy else self._queues[interactive]).append(task)
                     self._changed.notify_all()
@@ -291,7 +247,7 @@ class WorkerPool:
         try:
             if process is None:
                 process = await self._start()
-            answer = await process.ask(task.job, task.files, task.sink)
+            answer = await process.ask(task.job, task.files)
         except (Crashed, TimedOut, Unavailable, OSError) as error:
             if not task.done.done():
                 task.done.set_exception(error)

@@ -14,16 +14,8 @@ from pixlsrve.store.assets import Asset, Original
 class Renderer(Protocol):
     """What decodes open files (index.workers.WorkerPool)."""
 
-    async def render(
-        self,
-        fd: int,
-        name: str,
-        *,
-        format: Literal["jpeg", "png"],  # noqa: A002  # the pool's word
-        max_side_px: int | None,
-        interactive: bool = True,
-    ) -> bytes | Refusal:
-        """The open file's picture, at full size where `max_side_px` is None."""
+    async def render(self, fd: int, name: str) -> bytes | Refusal:
+        """The open file's picture as a JPEG at full size."""
 
 
 class Conversions:
@@ -51,7 +43,7 @@ class Conversions:
             if not is_as_indexed(fd, asset.original):
                 raise Unavailable("The file has just changed.", reason="changing", retry_after_s=1)
             name = os.fsdecode(asset.original.path.rpartition(b"/")[2])
-            made = await self._renderer.render(fd, name, format="jpeg", max_side_px=None)
+            made = await self._renderer.render(fd, name)
         finally:
             os.close(fd)
         if isinstance(made, Refusal):

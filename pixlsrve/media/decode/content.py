@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 from PIL import Image
 
@@ -40,22 +40,19 @@ class Form:
     """Width times height; 0 where the header did not say."""
 
 
-def make_content(file: BinaryIO, form: Form, limits: Limits, *, thumbnails: bool = True) -> Content:
+def make_content(file: BinaryIO, form: Form, limits: Limits) -> Content:
     """Hash all bytes of `file` and make its thumbnails.
 
     A file whose pixels cannot be had gives its hash and a refusal; audio without a cover gives neither thumbnails nor
     a refusal. Raises OSError where reading fails, NeedsMemory before decoding what exceeds `limits.memory_bytes`.
     """
     digest, size, source = hash_and_hold(file)
-    content = Content(sha256=digest, size_bytes=size)
-    if not thumbnails:
-        return content
     try:
         picture = open_picture(source, form, side_px=max(THUMBNAIL_SIZES_PX), limits=limits)
     except Undecodable as error:
         return Content(sha256=digest, size_bytes=size, refusal=error.refusal)
     if picture is None:
-        return content
+        return Content(sha256=digest, size_bytes=size)
     thumbnails_by_side, smallest = make_thumbnails(picture)
     is_whole = form.kind is not Kind.AUDIO and form.format not in raw.RAW_FORMATS
     return Content(
@@ -117,32 +114,16 @@ def make_thumbnails(picture: Picture) -> tuple[dict[int, bytes], Image.Image]:
     return thumbnails, image
 
 
-def render(
-    source: BinaryIO,
-    form: Form,
-    limits: Limits,
-    *,
-    format: Literal["jpeg", "png"],  # noqa: A002
-    max_side_px: int | None,
-) -> bytes:
-    """The picture as a JPEG or PNG file, fitted into a square of `max_side_px` (None: full size).
+def render(source: BinaryIO, form: Form, limits: Limits) -> bytes:
+    """The picture as a JPEG file.
 
-    At full size the largest of 1, 1/2, 1/4, 1/8 is given that the memory allows, which is 1 for all but giants.
+    At the largest of 1, 1/2, 1/4, 1/8 of its size that the memory allows, which is 1 for all but giants.
     Raises Undecodable, NeedsMemory.
     """
-    if max_side_px is None:
-        picture = _largest(source, form, limits)
-    else:
-        picture = open_picture(source, form, side_px=max_side_px, limits=limits)
+    picture = _largest(source, form, limits)
     if picture is None:
         raise Undecodable("unsupported", "The file holds no picture.")
-    if format == "jpeg":
-        return encode_jpeg(picture.image, QUALITY if max_side_px else FULL_QUALITY)
-    out = io.BytesIO()
-    image = picture.image.convert("RGB") if picture.image.mode == "YCbCr" else picture.image
-    image.info = {}
-    image.save(out, "PNG")
-    return out.getvalue()
+    return encode_jpeg(picture.image, FULL_QUALITY)
 
 
 def _largest(source: BinaryIO, form: Form, limits: Limits) -> Picture | None:
