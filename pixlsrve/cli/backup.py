@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from pixlsrve import __version__, config, instance
-from pixlsrve.cli.options import data_dir_option, json_option, plain, print_json
+from pixlsrve.cli.options import config_option, data_dir_option, json_option, load_settings, plain, print_json
 from pixlsrve.cli.progress import bar_of_bytes
 from pixlsrve.cli.status import size_text
 
@@ -15,7 +15,7 @@ from pixlsrve.cli.status import size_text
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--with-uploads", is_flag=True, help="Also save the uploaded files; as large as they are.")
-@click.option("--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="Settings in TOML.")
+@config_option
 @data_dir_option
 @json_option
 def backup(file: Path, with_uploads: bool, config_file: Path | None, data_dir: Path | None, as_json: bool) -> None:
@@ -29,7 +29,7 @@ def backup(file: Path, with_uploads: bool, config_file: Path | None, data_dir: P
     """
     from pixlsrve.store.backup import making
 
-    settings = config.load(flags={"data_dir": str(data_dir)} if data_dir else {}, file=config_file)
+    settings = load_settings(data_dir, config_file)
     target = file.expanduser().absolute()
     forbidden = [("data directory", settings.data_path), ("storage directory", settings.storage_path)]
     with instance.as_owner(settings.data_path):

@@ -11,10 +11,10 @@ from typing import Any
 import click
 import msgspec
 
-from pixlsrve import config, instance
+from pixlsrve import instance
 from pixlsrve.cli.control import Control
 from pixlsrve.cli.main import FAILED
-from pixlsrve.cli.options import data_dir_option, json_option, plain, print_json
+from pixlsrve.cli.options import config_option, data_dir_option, json_option, load_settings, plain, print_json
 from pixlsrve.config import Config
 from pixlsrve.doctor.finding import Finding
 from pixlsrve.errors import ConfigError, PixlsrveError
@@ -23,7 +23,7 @@ from pixlsrve.model import HomeReach
 
 @click.command()
 @data_dir_option
-@click.option("--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="Settings in TOML.")
+@config_option
 @json_option
 def doctor(data_dir: Path | None, config_file: Path | None, as_json: bool) -> int:
     """Find out what is wrong and say how to mend it; with or without a running daemon.
@@ -34,9 +34,8 @@ def doctor(data_dir: Path | None, config_file: Path | None, as_json: bool) -> in
     Example:
       pixlsrve doctor
     """
-    flags = {"data_dir": str(data_dir)} if data_dir else {}
     try:
-        settings = config.load(flags=flags, file=config_file)
+        settings = load_settings(data_dir, config_file)
     except ConfigError as error:
         wrong = Finding(check="settings", message=error.message, remedy="Mend the settings, and ask again.")
         return _tell([wrong, *_examine_rest()], None, as_json=as_json)

@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 
 import click
 
+from pixlsrve import config
 from pixlsrve.cli.control import Control
-from pixlsrve.config import find_data_dir
+from pixlsrve.config import Config, find_data_dir
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
@@ -27,6 +28,19 @@ _DATA_DIR: dict[str, Any] = {
 def data_dir_option(function: FunctionT) -> FunctionT:
     """--data-dir, for a command that talks to the daemon."""
     return click.option("--data-dir", **_DATA_DIR)(function)
+
+
+def config_option(function: FunctionT) -> FunctionT:
+    """--config, for a command that reads the settings itself."""
+    option = click.option(
+        "--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="Settings in TOML."
+    )
+    return option(function)
+
+
+def load_settings(data_dir: Path | None, config_file: Path | None) -> Config:
+    """The settings that these options mean. Raises ConfigError."""
+    return config.load(flags={"data_dir": str(data_dir)} if data_dir else {}, file=config_file)
 
 
 class DaemonGroup(click.Group):

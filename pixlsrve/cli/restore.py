@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from pixlsrve import config, instance
-from pixlsrve.cli.options import data_dir_option, json_option, plain, print_json
+from pixlsrve import instance
+from pixlsrve.cli.options import config_option, data_dir_option, json_option, load_settings, plain, print_json
 from pixlsrve.cli.progress import bar_of_bytes
 from pixlsrve.cli.status import size_text
 from pixlsrve.config import Config
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Check the backup and say what would be done.")
-@click.option("--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="Settings in TOML.")
+@config_option
 @data_dir_option
 @json_option
 def restore(file: Path, dry_run: bool, config_file: Path | None, data_dir: Path | None, as_json: bool) -> None:
@@ -39,7 +39,7 @@ def restore(file: Path, dry_run: bool, config_file: Path | None, data_dir: Path 
     from pixlsrve.store.backup import restoring
 
     archive = file.expanduser().absolute()
-    settings = config.load(flags={"data_dir": str(data_dir)} if data_dir else {}, file=config_file)
+    settings = load_settings(data_dir, config_file)
     if instance.is_running(settings.data_path):
         pid = instance.running_pid(settings.data_path)
         raise Conflict(

@@ -10,9 +10,8 @@ from typing import Any
 
 import click
 
-from pixlsrve import config
 from pixlsrve.cli.main import FAILED
-from pixlsrve.cli.options import data_dir_option, json_option, plain, print_json
+from pixlsrve.cli.options import config_option, data_dir_option, json_option, load_settings, plain, print_json
 from pixlsrve.cli.progress import bar_of_bytes
 from pixlsrve.cli.status import size_text
 from pixlsrve.config import Config
@@ -21,7 +20,7 @@ from pixlsrve.errors import NotFound, PixlsrveError
 
 @click.command()
 @click.option("--read-data", is_flag=True, help="Read all uploads and photos again, which takes hours.")
-@click.option("--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="Settings in TOML.")
+@config_option
 @data_dir_option
 @json_option
 def verify(read_data: bool, config_file: Path | None, data_dir: Path | None, as_json: bool) -> int:
@@ -37,7 +36,7 @@ def verify(read_data: bool, config_file: Path | None, data_dir: Path | None, as_
     from pixlsrve.store import rereading
     from pixlsrve.store.recovery import STATE
 
-    settings = config.load(flags={"data_dir": str(data_dir)} if data_dir else {}, file=config_file)
+    settings = load_settings(data_dir, config_file)
     if not (settings.data_path / STATE).exists():
         raise NotFound(f"There is no pixlsrve in {settings.data_path}; name its folder with --data-dir.")
     rereading.be_polite()
