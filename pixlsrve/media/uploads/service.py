@@ -53,7 +53,6 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """As its sender calls it."""
     viewer: Viewer
     allowed: Allowed = ANY_MEDIA
-    expected_sha256: bytes | None = None
     folder: str | None = None
     """Relative to the storage directory; None for today's below `uploads/`."""
 
@@ -130,7 +129,6 @@ class Uploads:
         size: int | None,
         viewer: Viewer,
         allowed: Allowed = ANY_MEDIA,
-        expected_sha256: bytes | None = None,
         folder: str | None = None,
         at_most: int | None = None,
     ) -> Receiving:
@@ -140,14 +138,7 @@ class Uploads:
         storage directory. The caller ends it with `finish` or `abandon`. Raises InvalidInput (empty), StorageFull,
         StorageError, Unavailable (reason offline).
         """
-        wanted = Wanted(
-            owner=owner,
-            name=name,
-            viewer=viewer,
-            allowed=allowed,
-            expected_sha256=expected_sha256,
-            folder=folder,
-        )
+        wanted = Wanted(owner=owner, name=name, viewer=viewer, allowed=allowed, folder=folder)
         if size == 0:
             raise _empty()
         self.check_online()
@@ -201,8 +192,6 @@ class Uploads:
         if spool.size_bytes == 0:
             raise _empty()
         sha256 = await spool.digest()
-        if wanted.expected_sha256 is not None and sha256 != wanted.expected_sha256:
-            raise InvalidInput("The file arrived damaged: its SHA-256 is another.", reason="checksum_mismatch")
         name = names.rebuild(wanted.name)
         examined = await self._arrivals.examine(spool.fd, name)
         name = self._accepted_name(name, examined, wanted.allowed)
