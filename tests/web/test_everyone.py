@@ -122,9 +122,10 @@ def test_names_from_right_to_left(visitor: Guest) -> None:
 
 
 def test_gallery_can_be_installed(visitor: Guest) -> None:
-    """The manifest names icons that are there in the sizes that browsers ask for."""
+    """The manifest that the page links to names icons that are there in the sizes that browsers ask for."""
     page = visitor.go("/")
-    manifest = json.loads(page.evaluate("fetch('/manifest.webmanifest').then(answer => answer.text())"))
+    linked = "fetch(document.querySelector('link[rel=manifest]').href).then(answer => answer.text())"
+    manifest = json.loads(page.evaluate(linked))
     assert manifest["display"] == "standalone"
     for icon in manifest["icons"]:
         size = page.evaluate(
