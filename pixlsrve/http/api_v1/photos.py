@@ -113,7 +113,15 @@ class DuplicatesAnswer(msgspec.Struct, frozen=True):
 async def list_photos(request: web.Request) -> web.Response:
     """GET /api/v1/photos: photos and videos across albums."""
     page = await _page(request, routing.query(request, PhotosQuery))
-    return routing.answer(answers.photos(page, request.app[library.ROOTS]))
+    return _packed(answers.photos(page, request.app[library.ROOTS]))
+
+
+def _packed(value: object) -> web.Response:
+    """An answer that is sent compressed to who takes it so: days of twenty years and pages of photos are 100 to 250 KB,
+    and about a tenth of that packed."""
+    answer = routing.answer(value, headers={hdrs.VARY: hdrs.ACCEPT_ENCODING})
+    answer.enable_compression()
+    return answer
 
 
 async def _page(request: web.Request, asked: PhotosQuery) -> Page[Asset]:
@@ -175,9 +183,7 @@ async def get_timeline(request: web.Request) -> web.Response:
     found = await request.app[library.LIBRARY].timeline(viewer=library.viewer_of(request))
     days = [DayCount(day, count) for day, count in found.days]
     months = [MonthCount(month, count) for month, count in found.months]
-    answer = routing.answer(TimelineAnswer(days, months), headers={hdrs.VARY: hdrs.ACCEPT_ENCODING})
-    answer.enable_compression()  # the days of twenty years are 250 KB, and a tenth of that packed
-    return answer
+    return _packed(TimelineAnswer(days, months))
 
 
 async def list_duplicates(request: web.Request) -> web.Response:

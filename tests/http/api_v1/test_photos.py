@@ -175,6 +175,17 @@ async def test_limits_of_photo_lists(api: Api) -> None:
     assert (await api.json("/api/v1/photos", page=2**53 - 1))["photos"] == []
 
 
+@pytest.mark.parametrize("path", ["/api/v1/photos", "/api/v1/timeline"])
+async def test_long_answers_are_packed_for_who_takes_that(api: Api, path: str) -> None:
+    """A page of photos and the timeline go out compressed to whoever asks for that, else as they are."""
+    api.shelf.add("a.jpg")
+    for accepted, encoding in (("gzip", "gzip"), ("identity", None)):
+        async with api.request("GET", path, headers={"Accept-Encoding": accepted}) as answer:
+            assert answer.headers.get("Content-Encoding") == encoding
+            assert "Accept-Encoding" in answer.headers["Vary"]
+            assert await answer.json()
+
+
 async def test_timeline_counts_local_days_and_months(api: Api) -> None:
     """The timeline has each local day and month with photos, oldest first, and follows changes at once."""
     api.shelf.add("a.jpg", taken="2022-12-31T23:30:00", local="2023-01-01T08:30:00")
