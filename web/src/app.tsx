@@ -1,6 +1,4 @@
 // The frame around every view: the way between them, how the connection is, and the view that the address names.
-import { lazy, Suspense } from "preact/compat";
-
 import { liveState } from "./api/live";
 import { otherWays } from "./api/ways";
 import { texts } from "./i18n";
@@ -9,20 +7,15 @@ import { sessionState } from "./session";
 import { Icon } from "./ui/Icon";
 import { Message } from "./ui/Message";
 import { Notices } from "./ui/notices";
+import { Nothing, patient } from "./ui/patient";
 import { DropAnywhere, UploadChip } from "./upload/Anywhere";
 import { TimelineView } from "./views/Timeline";
 import { viewFor } from "./views";
 
-const Out = lazy(() => import("./views/SignedOut"));
+const Out = patient(() => import("./views/SignedOut"), Nothing);
 
 export function App() {
-  if (sessionState.value !== "in") {
-    return (
-      <Suspense fallback={null}>
-        <Out state={sessionState.value} />
-      </Suspense>
-    );
-  }
+  if (sessionState.value !== "in") return <Out state={sessionState.value} />;
   return (
     <div class="shell">
       <a class="skip" href="#view">
@@ -63,11 +56,7 @@ function View() {
   if (here === "/" || here.startsWith("/photo/")) return <TimelineView />;
   const Chosen = viewFor(here);
   if (!Chosen) return <Message title={texts.value.errors.notFound} hint={texts.value.errors.notFoundHint} />;
-  return (
-    <Suspense fallback={<p class="loading">{texts.value.loading}</p>}>
-      <Chosen />
-    </Suspense>
-  );
+  return <Chosen />;
 }
 
 const PLACES = [

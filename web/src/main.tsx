@@ -21,8 +21,7 @@ async function start(): Promise<void> {
   }
   startRouter();
   startSession();
-  begin(location.pathname);
-  await chooseLanguage();
+  await Promise.all([begin(location.pathname), chooseLanguage()]);
   render(<App />, place);
 }
 

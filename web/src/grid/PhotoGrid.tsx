@@ -2,18 +2,23 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 
-import { texts } from "../i18n";
+import { rowsBetween } from "./layout";
 import { GridModel } from "./model";
+import { Pace } from "./pace";
 import { keepPlace, keptPlace } from "./place";
 import { ScrollMap } from "./scroll";
-import { Tile } from "./Tile";
+import { UnitView } from "./UnitView";
 
 const HEADING = 48;
 const SETTLED_MS = 90;
+/** So often at most photos are asked for during a slow scroll. */
+const FETCH_MS = 250;
 /** Safari allows a hundred changes of the history in 30 seconds. */
 const KEPT_MS = 400;
 /** Into so many steps a screen is divided: what is drawn changes when another one is reached. */
 const STEPS = 6;
+/** So long after a jump only what is in sight is fetched and drawn, and then what is near it. */
+const NEAR_MS = 250;
 /** So long may a photo take to come that the focus is to go to. */
 const ARRIVAL_MS = 5_000;
 
@@ -37,15 +42,19 @@ export { HEADING };
 
 export function PhotoGrid({ model, label, onOpen, onAt, control }: Props) {
   const scroller = useRef<HTMLDivElement>(null);
-  const view = useRef({ height: 0, top: 0 });
+  const view = useRef({ height: innerHeight, top: 0 });
+  const near = useRef<{ isWanted: boolean; timer?: ReturnType<typeof setTimeout> }>({ isWanted: false });
   const [map, setMap] = useState(() => new ScrollMap(model.geometry.height, () => view.current.height));
-  const seen = useSignal({ from: 0, to: 1_200 });
+  const seen = useSignal({ from: 0, to: innerHeight });
   const shift = useSignal(0);
+  /** While it is on, what comes into sight is drawn as places only. */
+  const isFast = useSignal(false);
+  const drawn = useRef(new Set<number>());
   const focused = useSignal(0);
 
   function look(): void {
     const { top, height } = view.current;
-    const margin = height * 0.75;
+    const margin = near.current.isWanted ? height * 0.75 : 0;
     // In steps, so that most frames of a scroll have nothing to draw.
     const step = Math.max(height / STEPS, 1);
     const from = Math.floor((top - margin) / step) * step;
@@ -57,19 +66,41 @@ export function PhotoGrid({ model, label, onOpen, onAt, control }: Props) {
 
   function fetchSeen(): void {
     const { top, height } = view.current;
-    if (model.total > 0) model.show(model.geometry.at(top - height), model.geometry.at(top + 2 * height));
+    const margin = near.current.isWanted ? height : 0;
+    if (model.total > 0) model.show(model.geometry.at(top - margin), model.geometry.at(top + height + margin));
+  }
+
+  /** What is in sight first: what is near it waits. */
+  function arrive(): void {
+    clearTimeout(near.current.timer);
+    near.current = {
+      isWanted: false,
+      timer: setTimeout(() => {
+        near.current.isWanted = true;
+        latest.current();
+      }, NEAR_MS),
+    };
   }
 
   function seek(top: number): void {
     const element = scroller.current;
     if (!element) return;
+    if (Math.abs(top - view.current.top) > 2 * view.current.height) arrive();
     view.current.top = Math.max(0, top);
     element.scrollTop = map.seek(top);
     look();
     fetchSeen();
   }
 
+  const latest = useRef(() => undefined as void);
+  latest.current = () => {
+    look();
+    fetchSeen();
+  };
+
   useLayoutEffect(() => {
+    arrive();
+    view.current.height = scroller.current?.clientHeight ?? innerHeight;
     const kept = keptPlace();
     const place = kept && model.find(kept);
     if (place === null || !scroller.current) return;
@@ -103,16 +134,39 @@ export function PhotoGrid({ model, label, onOpen, onAt, control }: Props) {
     return () => model.stop();
   }, [model, map]);
 
+  useEffect(() => () => clearTimeout(near.current.timer), []);
+
   useEffect(() => {
     const element = scroller.current;
     if (!element) return undefined;
+    const pace = new Pace();
+    let fetched = 0;
+    let resting = 0;
     let settled: ReturnType<typeof setTimeout> | undefined;
     let kept: ReturnType<typeof setTimeout> | undefined;
-    const onScroll = (): void => {
-      view.current.top = map.scrolled(element.scrollTop);
+    const paced = (): void => {
+      if (isFast.value && !pace.isFast) arrive();
+      isFast.value = pace.isFast;
       look();
+    };
+    const rest = (): void => {
+      pace.rest();
+      paced();
+      fetchSeen();
+    };
+    const onScroll = (event: Event): void => {
+      const top = map.scrolled(element.scrollTop);
+      pace.moved(top - view.current.top, event.timeStamp, view.current.height);
+      view.current.top = top;
+      paced();
+      if (!pace.isFast && event.timeStamp - fetched > FETCH_MS) {
+        fetched = event.timeStamp;
+        fetchSeen();
+      }
       clearTimeout(settled);
-      settled = setTimeout(fetchSeen, SETTLED_MS);
+      cancelAnimationFrame(resting);
+      // The frame tells a rest from a long frame: had the list moved, its event would come first.
+      settled = setTimeout(() => (resting = requestAnimationFrame(rest)), SETTLED_MS);
       clearTimeout(kept);
       kept = setTimeout(() => keepPlace(model.anchorAt(view.current.top)), KEPT_MS);
     };
@@ -134,6 +188,7 @@ export function PhotoGrid({ model, label, onOpen, onAt, control }: Props) {
     return () => {
       clearTimeout(settled);
       clearTimeout(kept);
+      cancelAnimationFrame(resting);
       element.removeEventListener("scroll", onScroll);
       watcher.disconnect();
     };
@@ -181,69 +236,44 @@ export function PhotoGrid({ model, label, onOpen, onAt, control }: Props) {
   model.version.value;
   const [first, last] = [model.geometry.at(seen.value.from), model.geometry.at(seen.value.to)];
 
+  const formerly = drawn.current;
+  drawn.current = new Set();
+  const { width, height } = model.geometry.usualPlace;
+  const { gap } = model.geometry.measures;
+  const style = {
+    height: `${map.outerHeight}px`,
+    "--place-width": `${width}px`,
+    "--place-height": `${height}px`,
+    "--gap": `${gap}px`,
+  };
   return (
     <div class="grid-scroller" ref={scroller} tabIndex={-1}>
-      <div class="grid" role="group" aria-label={label} style={{ height: `${map.outerHeight}px` }} onKeyDown={onKeyDown}>
-        {model.units.slice(first, last + 1).map((unit, offset) => (
-          <UnitView
-            key={`${unit.section.key} ${unit.page}`}
-            model={model}
-            index={first + offset}
-            seen={seen.value}
-            shift={shift.value}
-            focused={focused.value}
-            onOpen={onOpen}
-          />
-        ))}
-      </div>
-    </div>
-  );
-}
-
-interface UnitProps {
-  model: GridModel;
-  index: number;
-  seen: { from: number; to: number };
-  shift: number;
-  focused: number;
-  onOpen: (index: number) => void;
-}
-
-function UnitView({ model, index, seen, shift, focused, onOpen }: UnitProps) {
-  const { geometry } = model;
-  const unit = model.units[index];
-  if (!unit) return null;
-  const top = geometry.tops[index] ?? 0;
-  const heading = geometry.headingOf(index);
-  const photos = model.of(index);
-  const rows = geometry
-    .layout(index)
-    .rows.filter((row) => top + heading + row.top + row.height > seen.from && top + heading + row.top < seen.to);
-  const place = `translateY(${top + shift}px)`;
-  return (
-    <div class="grid-unit" role="presentation" style={{ transform: place }}>
-      {heading > 0 && <h2 class="grid-heading">{unit.section.title || texts.value.timeline.undated}</h2>}
-      <div role={photos ? "list" : "presentation"} aria-label={photos && (unit.section.title || texts.value.timeline.title)}>
-        {rows.flatMap((row) =>
-          row.cells.map((cell, at) => {
-            const inside = row.first + at;
-            const global = unit.start + inside;
-            return (
-              <Tile
-                key={photos?.[inside]?.id ?? `at ${inside}`}
-                photo={photos?.[inside]}
-                index={global}
-                total={model.total}
-                left={cell.left}
-                top={heading + row.top}
-                width={cell.width}
-                height={row.height}
-                isFocus={global === focused}
-                onOpen={onOpen}
-              />
-            );
-          }),
-        )}
+      <div class="grid" role="group" aria-label={label} style={style} onKeyDown={onKeyDown}>
+        {model.units.slice(first, last + 1).map((unit, offset) => {
+          const index = first + offset;
+          const top = model.geometry.tops[index] ?? 0;
+          const heading = model.geometry.headingOf(index);
+          const layout = model.geometry.layout(index);
+          const photos = !isFast.value || formerly.has(index) ? model.of(index) : undefined;
+          if (photos) drawn.current.add(index);
+          const [from, to] = photos ? rowsBetween(layout, seen.value.from - top - heading, seen.value.to - top - heading) : [0, 0];
+          const isHere = focused.value >= unit.start && focused.value < unit.start + unit.count;
+          return (
+            <UnitView
+              key={`${unit.section.key} ${unit.page}`}
+              unit={unit}
+              photos={photos}
+              layout={layout}
+              heading={heading}
+              top={top + shift.value}
+              from={from}
+              to={to}
+              total={model.total}
+              focused={isHere ? focused.value : -1}
+              onOpen={onOpen}
+            />
+          );
+        })}
       </div>
     </div>
   );

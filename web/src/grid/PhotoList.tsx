@@ -1,5 +1,5 @@
 // A list of photos with its viewer: what the timeline, albums and answers to searches show.
-import { useEffect, useMemo, useRef } from "preact/hooks";
+import { useCallback, useEffect, useMemo, useRef } from "preact/hooks";
 
 import { onHappening } from "../api/live";
 import type { Photo } from "../api/types";
@@ -19,7 +19,9 @@ interface Props {
   onSection?: (key: string) => void;
 }
 
-export function PhotoList({ source, label, hasHeadings = true, control = {}, onSection }: Props) {
+export function PhotoList({ source, label, hasHeadings = true, control: given, onSection }: Props) {
+  const own = useRef({});
+  const control: NonNullable<Props["control"]> = given ?? own.current;
   const former = useRef<GridModel | undefined>(undefined);
   const stale = useRef(new Set<string>());
   const model = useMemo(() => {
@@ -39,10 +41,11 @@ export function PhotoList({ source, label, hasHeadings = true, control = {}, onS
     [],
   );
 
-  async function open(index: number): Promise<void> {
-    const { openViewer } = await import("../viewer/viewer");
-    openViewer(model, index, (shown) => control.reveal?.(shown));
-  }
+  const open = useCallback(
+    (index: number): void =>
+      void import("../viewer/viewer").then(({ openViewer }) => openViewer(model, index, (shown) => control.reveal?.(shown))),
+    [model],
+  );
 
   // A link to one photo: it is shown by itself, with the list behind it.
   useEffect(() => {
@@ -55,7 +58,7 @@ export function PhotoList({ source, label, hasHeadings = true, control = {}, onS
       model={model}
       label={label}
       control={control}
-      onOpen={(index) => void open(index)}
+      onOpen={open}
       onAt={(unit) => onSection?.(model.units[unit]?.section.key ?? "")}
     />
   );

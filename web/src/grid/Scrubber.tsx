@@ -1,5 +1,6 @@
 // All months of the library along the edge: drag, click, or use the arrow keys.
-import { useEffect, useRef, useState } from "preact/hooks";
+import type { ReadonlySignal } from "@preact/signals";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 
 import { count, monthText, texts } from "../i18n";
 
@@ -13,11 +14,12 @@ const SETTLED_MS = 300;
 interface Props {
   months: readonly Month[];
   /** The month that is seen. */
-  at: string;
+  at: ReadonlySignal<string>;
   onMonth: (month: string) => void;
 }
 
-export function Scrubber({ months, at, onMonth }: Props) {
+export function Scrubber({ months, at: month, onMonth }: Props) {
+  const at = month.value;
   const track = useRef<HTMLDivElement>(null);
   const [held, setHeld] = useState<number | null>(null);
   const [chosen, setChosen] = useState<{ index: number; at: string } | null>(null);
@@ -38,6 +40,10 @@ export function Scrubber({ months, at, onMonth }: Props) {
     const timer = setTimeout(() => setChosen({ index: chosen.index, at: latest.current }), SETTLED_MS);
     return () => clearTimeout(timer);
   }, [chosen]);
+  // The photos come first: the words for months and numbers take as long as all else of a first drawing.
+  const [isLabelled, setLabelled] = useState(false);
+  useEffect(() => setLabelled(true), []);
+  const years = useMemo(() => (isLabelled ? yearMarks(months) : []), [months, isLabelled]);
   if (months.length < 2) return null;
 
   function go(index: number): void {
@@ -86,7 +92,7 @@ export function Scrubber({ months, at, onMonth }: Props) {
       aria-valuemin={0}
       aria-valuemax={months.length - 1}
       aria-valuenow={shown}
-      aria-valuetext={now ? `${monthText(now.month)}, ${count(now.count, texts.value.counts.photos)}` : ""}
+      aria-valuetext={now && isLabelled ? `${monthText(now.month)}, ${count(now.count, texts.value.counts.photos)}` : ""}
       onKeyDown={onKeyDown}
       onPointerDown={(event) => {
         event.currentTarget.setPointerCapture(event.pointerId);
@@ -96,7 +102,7 @@ export function Scrubber({ months, at, onMonth }: Props) {
       onPointerUp={() => setHeld(null)}
       onPointerCancel={() => setHeld(null)}
     >
-      {yearMarks(months).map(({ year, index }) => (
+      {years.map(({ year, index }) => (
         <span key={year} class="scrubber-year" style={{ top: where(index) }} aria-hidden="true">
           {year}
         </span>

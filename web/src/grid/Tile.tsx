@@ -1,13 +1,13 @@
 // One photo in a list: its blurred shape at once, its thumbnail when that has come.
-import { memo } from "preact/compat";
 import { useEffect, useState } from "preact/hooks";
 
 import type { Photo } from "../api/types";
 import { durationText, momentText, texts } from "../i18n";
+import { steady } from "../ui/steady";
 import { placeholder } from "./placeholder";
 
 interface Props {
-  photo: Photo | undefined;
+  photo: Photo;
   index: number;
   total: number;
   left: number;
@@ -34,9 +34,8 @@ export function describe(photo: Photo): string {
   return `${what}${when}${photo.place ? `, ${photo.place}` : ""}`;
 }
 
-export const Tile = memo(function Tile({ photo, index, total, left, top, width, height, isFocus, onOpen }: Props) {
-  const place = { transform: `translate(${left}px, ${top}px)`, width: `${width}px`, height: `${height}px` };
-  if (!photo) return <div class="tile tile-empty" style={place} role="presentation" />;
+export const Tile = steady(({ photo, index, total, left, top, width, height, isFocus, onOpen }: Props) => {
+  const place = { left: `${left}px`, top: `${top}px`, width: `${width}px`, height: `${height}px` };
   const open = (event: MouseEvent): void => {
     if (event.metaKey || event.ctrlKey || event.shiftKey) return;
     event.preventDefault();

@@ -61,3 +61,11 @@ function makeRow(shapes: readonly number[], top: number, height: number, first: 
   });
   return { top, height, first, cells };
 }
+
+/** The rows that stand between two heights of a unit: the first of them, and the one after the last. */
+export function rowsBetween({ rows }: Layout, from: number, to: number): [number, number] {
+  const first = rows.findIndex((row) => row.top + row.height > from);
+  if (first < 0) return [0, 0];
+  const after = rows.findIndex((row) => row.top >= to);
+  return [first, after < 0 ? rows.length : after];
+}

@@ -7,6 +7,8 @@ import { cut, Geometry, UNIT_SIZE, type Section, type Unit } from "./units";
 
 export interface Source {
   sections: readonly Section[];
+  /** First pages that are here already, by the keys of their sections; one that is not whole is fetched. */
+  known?: ReadonlyMap<string, Photo[]>;
   /** One page, of `UNIT_SIZE` photos, of a section. */
   load(section: Section, page: number, signal: AbortSignal): Promise<Photo[]>;
 }
@@ -42,7 +44,8 @@ export class GridModel {
     const last = this.units.at(-1);
     this.total = last ? last.start + last.count : 0;
     if (former) this.takeOver(former, isStale);
-    this.geometry = new Geometry(this.units, measures, heading, (index) => this.shapes(index));
+    if (source.known?.size) this.take(source.known);
+    this.geometry = new Geometry(this.units, measures, heading, this.photos.keys(), (index) => this.shapes(index));
   }
 
   /** The photo at an index of the whole list, as far as it is here. */
@@ -93,7 +96,7 @@ export class GridModel {
   }
 
   measure(measures: Measures): void {
-    this.geometry = new Geometry(this.units, measures, this.geometry.heading, (index) => this.shapes(index));
+    this.geometry = new Geometry(this.units, measures, this.geometry.heading, this.photos.keys(), (index) => this.shapes(index));
     this.version.value += 1;
   }
 
@@ -157,6 +160,17 @@ export class GridModel {
     const unit = this.units[index];
     if (!photos || !unit) return undefined;
     return Array.from({ length: unit.count }, (_, at) => shapeOf(photos[at]?.width ?? null, photos[at]?.height ?? null));
+  }
+
+  private take(known: ReadonlyMap<string, Photo[]>): void {
+    let left = known.size;
+    for (let index = 0; left > 0 && index < this.units.length; index += 1) {
+      const unit = this.units[index];
+      const photos = unit?.page === 1 ? known.get(unit.section.key) : undefined;
+      if (!photos) continue;
+      left -= 1;
+      if (photos.length === unit?.count) this.photos.set(index, photos);
+    }
   }
 
   private takeOver(former: GridModel, isStale: (photo: Photo) => boolean): void {

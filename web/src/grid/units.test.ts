@@ -20,7 +20,7 @@ test("a long section is cut into pages", () => {
 });
 
 test("what is learned moves what stands below, by as much as is told", () => {
-  const geometry = new Geometry(cut(sections), measures, 48, () => undefined);
+  const geometry = new Geometry(cut(sections), measures, 48, [], () => undefined);
   const before = [...geometry.tops];
   const change = geometry.learn(1, new Array<number>(UNIT_SIZE).fill(0.5));
   expect(change).toBeLessThan(0);
@@ -30,7 +30,7 @@ test("what is learned moves what stands below, by as much as is told", () => {
 });
 
 test("each height belongs to the unit that stands there", () => {
-  const geometry = new Geometry(cut(sections), measures, 48, () => undefined);
+  const geometry = new Geometry(cut(sections), measures, 48, [], () => undefined);
   geometry.units.forEach((_, index) => {
     expect(geometry.at(geometry.tops[index]! + 1)).toBe(index);
     expect(geometry.at(geometry.tops[index + 1]! - 1)).toBe(index);
@@ -41,6 +41,6 @@ test("each height belongs to the unit that stands there", () => {
 
 test("a million photos are laid out at once", () => {
   const days = Array.from({ length: 7_300 }, (_, index) => ({ key: `${index}`, title: "", count: 137 }));
-  const geometry = new Geometry(cut(days), measures, 48, () => undefined);
+  const geometry = new Geometry(cut(days), measures, 48, [], () => undefined);
   expect(geometry.height).toBeGreaterThan(1_000_000);
 });

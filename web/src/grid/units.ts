@@ -38,23 +38,27 @@ export function cut(sections: readonly Section[]): Unit[] {
 /** Tops and layouts of all units: laid out by their shapes where known, by the usual shape otherwise. */
 export class Geometry {
   readonly tops: Float64Array;
+  /** The size of a photo whose shape is not known yet, in a row that is full. */
+  readonly usualPlace: { width: number; height: number };
   private readonly heights: Float64Array;
   private readonly layouts = new Map<number, Layout>();
-  private readonly usual = new Map<string, Layout>();
+  private readonly usual = new Map<number, Layout>();
 
   constructor(
     readonly units: readonly Unit[],
     readonly measures: Measures,
     readonly heading: number,
+    known: Iterable<number>,
     shapesOf: (index: number) => readonly number[] | undefined,
   ) {
+    const [row] = layOut(new Array<number>(UNIT_SIZE).fill(USUAL_SHAPE), measures).rows;
+    this.usualPlace = { width: row?.cells[0]?.width ?? 0, height: row?.height ?? 0 };
     this.heights = new Float64Array(units.length);
     this.tops = new Float64Array(units.length + 1);
-    units.forEach((_, index) => {
-      const shapes = shapesOf(index);
-      if (shapes) this.layouts.set(index, this.layOutUnit(index, shapes));
+    for (const index of known) this.layouts.set(index, this.layOutUnit(index, shapesOf(index) ?? []));
+    for (let index = 0; index < units.length; index += 1) {
       this.heights[index] = this.layout(index).height + this.headingOf(index);
-    });
+    }
     this.sum(0);
   }
 
@@ -71,7 +75,7 @@ export class Geometry {
     if (known) return known;
     const unit = this.units[index];
     const count = unit?.count ?? 0;
-    const key = `${count} ${unit?.isLast}`;
+    const key = unit?.isLast ? count : -count;
     let usual = this.usual.get(key);
     if (!usual) {
       usual = layOut(new Array<number>(count).fill(USUAL_SHAPE), this.measures, !unit?.isLast);

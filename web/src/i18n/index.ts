@@ -35,18 +35,25 @@ export async function chooseLanguage(wanted: readonly string[] = navigator.langu
 
 /** How many, in words: `{n}` stands for the number. */
 export function count(n: number, plural: Plural): string {
-  const form = new Intl.PluralRules(language).select(n) === "one" ? plural.one : plural.other;
-  return form.replace("{n}", new Intl.NumberFormat(language).format(n));
+  const form = kept("plural", () => new Intl.PluralRules(language)).select(n) === "one" ? plural.one : plural.other;
+  return form.replace("{n}", numberText(n));
 }
 
-const memo = new Map<string, Intl.DateTimeFormat>();
+const made = new Map<string, unknown>();
+
+/** A formatter of the language in use: making one takes longer than using it a hundred times. */
+function kept<T>(name: string, make: () => T): T {
+  const key = `${language} ${name}`;
+  const known = made.get(key) as T | undefined;
+  if (known !== undefined) return known;
+  const fresh = make();
+  made.set(key, fresh);
+  return fresh;
+}
 
 // Days and wall clocks have no zone here: they are those of where a photo was taken, and are drawn as they stand.
 function format(when: Date, name: string, options: Intl.DateTimeFormatOptions): string {
-  const key = `${language} ${name}`;
-  const made = memo.get(key) ?? new Intl.DateTimeFormat(language, { ...options, timeZone: "UTC" });
-  memo.set(key, made);
-  return made.format(when);
+  return kept(name, () => new Intl.DateTimeFormat(language, { ...options, timeZone: "UTC" })).format(when);
 }
 
 const asUtc = (text: string): Date => new Date(text.includes("T") ? `${text.replace("Z", "")}Z` : `${text}T00:00:00Z`);
@@ -85,4 +92,4 @@ export function durationText(seconds: number): string {
   return shown.map((part, index) => (index === 0 ? String(part) : String(part).padStart(2, "0"))).join(":");
 }
 
-export const numberText = (value: number): string => new Intl.NumberFormat(language).format(value);
+export const numberText = (value: number): string => kept("number", () => new Intl.NumberFormat(language)).format(value);

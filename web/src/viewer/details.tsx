@@ -1,14 +1,14 @@
 // Everything known about the photo that is shown.
 import type PhotoSwipe from "photoswipe";
 import { render, type ComponentChildren } from "preact";
-import { lazy, Suspense } from "preact/compat";
 
 import type { Photo } from "../api/types";
 import { durationText, momentText, numberText, sizeText, texts } from "../i18n";
+import { Nothing, patient } from "../ui/patient";
 import { Copies, useCopies } from "./Copies";
 import { closeViewer } from "./viewer";
 
-const SmallMap = lazy(() => import("./SmallMap"));
+const SmallMap = patient(() => import("./SmallMap"), Nothing);
 
 /** Show the details of a photo beside it, or hide them; `stay` keeps them shown. */
 export function toggleDetails(viewer: PhotoSwipe, photo: Photo, stay = false): void {
@@ -85,11 +85,7 @@ function Details({ photo }: { photo: Photo }) {
         </Fact>
         <Fact name={words.copies}>{copies.length > 1 && <Copies copies={copies} />}</Fact>
       </dl>
-      {metadata.location && (
-        <Suspense fallback={null}>
-          <SmallMap photo={photo} />
-        </Suspense>
-      )}
+      {metadata.location && <SmallMap photo={photo} />}
     </>
   );
 }

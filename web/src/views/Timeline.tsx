@@ -1,8 +1,9 @@
 // The whole library by local day, newest first.
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useSignal } from "@preact/signals";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 
 import { get } from "../api/client";
-import { NEWEST, take } from "../api/early";
+import { takeNewest } from "../api/early";
 import type { Photo, PhotosPage, Timeline } from "../api/types";
 import { PhotoList } from "../grid/PhotoList";
 import { Scrubber, type Month } from "../grid/Scrubber";
@@ -34,26 +35,22 @@ async function loadDay(section: Section, page: number, signal: AbortSignal): Pro
   return (await get<PhotosPage>("/api/v1/photos", query, signal)).photos;
 }
 
-/** Loads days; those at the top are in the newest photos, as far as these hold them whole. */
-function loader(newest: Promise<PhotosPage> | undefined): Source["load"] {
-  if (!newest) return loadDay;
-  const early = newest.then(
-    ({ photos }) => photos,
-    () => [],
-  );
-  return async (section, page, signal) => {
-    const wanted = Math.min(section.count, UNIT_SIZE);
-    const found = page > 1 ? [] : (await early).filter((photo) => photo.taken_at_local?.startsWith(section.key));
-    return found.length === wanted ? found : loadDay(section, page, signal);
-  };
+/** Photos by their local day, those without a date left out. */
+function byDay(photos: readonly Photo[]): Map<string, Photo[]> {
+  const days = new Map<string, Photo[]>();
+  for (const photo of photos) {
+    const day = photo.taken_at_local?.slice(0, 10);
+    if (day) days.set(day, [...(days.get(day) ?? []), photo]);
+  }
+  return days;
 }
 
 export function TimelineView() {
   const fresh = useFresh<Timeline>("/api/v1/timeline");
-  const [at, setAt] = useState("");
+  const at = useSignal("");
   const control = useRef<{ goTo?: (unit: number) => void }>({});
   const source = useMemo<Source | null>(
-    () => (fresh.value ? { sections: sectionsOf(fresh.value), load: loader(take(NEWEST)) } : null),
+    () => (fresh.value ? { sections: sectionsOf(fresh.value), known: byDay(takeNewest()), load: loadDay } : null),
     [fresh.value, texts.value],
   );
   useEffect(() => {
@@ -73,7 +70,7 @@ export function TimelineView() {
   return (
     <>
       <h1 class="only-read">{texts.value.timeline.title}</h1>
-      <PhotoList source={source} label={texts.value.timeline.title} control={control.current} onSection={(day) => setAt(day.slice(0, 7))} />
+      <PhotoList source={source} label={texts.value.timeline.title} control={control.current} onSection={(day) => (at.value = day.slice(0, 7))} />
       <UploadButton />
       <Scrubber
         months={months}
