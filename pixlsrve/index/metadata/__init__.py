@@ -83,7 +83,7 @@ def _read(source: Source, form: Format, name: str, zone: tzinfo) -> Facts | Refu
         form = _read_quicktime(source, form, found)
     elif form.kind is Kind.PHOTO:
         _STILLS.get(form.name, read_tiff)(source, found)
-        if not found.width or not found.height:
+        if not found.has_size:
             raise Damaged("the picture has no size")
     elif form.kind is Kind.AUDIO:
         _read_sound(source, form, found)

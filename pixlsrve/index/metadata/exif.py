@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from pixlsrve.index.metadata import text
 from pixlsrve.index.metadata.dates import SECOND_US, Moment, parse_exif, parse_offset
-from pixlsrve.index.metadata.findings import Findings
+from pixlsrve.index.metadata.findings import MAX_ISO, Findings
 from pixlsrve.index.metadata.iptc import read_iptc, read_photoshop
 from pixlsrve.index.metadata.source import Damaged
 from pixlsrve.index.metadata.tiff import Read, Tiff, Value, first_int, first_number
@@ -33,7 +33,6 @@ _GPS_TAGS = frozenset({1, 2, 3, 4, 5, 6, 7, 29})
 _Tags = Mapping[int, Value]
 
 _APPLE = b"Apple iOS\0"
-_MAX_ISO = 10_000_000
 
 
 def read_exif(block: bytes, found: Findings) -> None:
@@ -145,7 +144,7 @@ def _iso(photo: _Tags) -> int | None:
     iso = first_int(photo.get(0x8827))
     if iso is None or iso == 65535:
         iso = first_int(photo.get(0x8832)) or first_int(photo.get(0x8831)) or iso
-    return iso if iso is not None and 0 <= iso <= _MAX_ISO else None
+    return iso if iso is not None and 0 <= iso <= MAX_ISO else None
 
 
 def _positive(value: Value | None, limit: float) -> float | None:

@@ -10,6 +10,8 @@ from pixlsrve.index.metadata.dates import Moment, choose
 from pixlsrve.index.metadata.names import parse_name
 from pixlsrve.model import Facts, Kind, TakenSource
 
+MAX_ISO = 10_000_000
+MAX_SIDE_PX = 2**31 - 1
 _PLACES = 7
 """Decimals of a degree that are kept: a centimetre, and no noise of the division behind them."""
 
@@ -63,6 +65,11 @@ class Findings:
         if altitude_m is not None and abs(altitude_m) < 100_000:
             self.altitude_m = altitude_m
 
+    @property
+    def has_size(self) -> bool:
+        """Whether a size is known, and one that a picture can have."""
+        return 0 < (self.width or 0) <= MAX_SIDE_PX and 0 < (self.height or 0) <= MAX_SIDE_PX
+
     def facts(self, kind: Kind, form: str, mime: str, name: str, zone: tzinfo) -> Facts:
         """The finished facts of the file called `name`."""
         if not self.dates.keys() - {TakenSource.MODIFY_DATE}:
@@ -84,7 +91,7 @@ class Findings:
             camera_make=self.camera_make,
             camera=self.camera,
             lens=self.lens,
-            iso=self.iso,
+            iso=self.iso if self.iso is not None and 0 <= self.iso <= MAX_ISO else None,
             exposure=None if self.exposure_s is None else exposure_text(self.exposure_s),
             exposure_s=self.exposure_s,
             f_number=self.f_number,

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import struct
 
-from tests.index.metadata.samples import box, exif, facts, local_text, picture
+import pytest
+
+from pixlsrve.model import Refusal
+from tests.index.metadata.samples import box, exif, facts, local_text, picture, read
 
 CAMERA = {0x010F: "Maker", 0x0110: "Model 7"}
 PHOTO = {0x9003: "2023:07:15 14:30:00"}
@@ -56,3 +59,21 @@ def test_rw2_size_is_that_of_the_sensors_borders() -> None:
     rows = b"".join(struct.pack("<HHII", *entry) for entry in entries)
     result = facts(b"IIU\0\x08\0\0\0" + struct.pack("<H", len(entries)) + rows + bytes(200))
     assert (result.format, result.width_px, result.height_px) == ("rw2", 4000, 3000)
+
+
+def test_rw2_sensitivity_beyond_all_bounds_is_none() -> None:
+    """A number that no column of the index can hold must not reach it: it would end the reading of all files (T25)."""
+    entries = [(4, 3, 1, 0), (5, 3, 1, 0), (6, 3, 1, 3000), (7, 3, 1, 4000), (0x17, 16, 1, 74)]
+    rows = b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    result = facts(b"IIU\0\x08\0\0\0" + struct.pack("<H", len(entries)) + rows + bytes(4) + b"\xff" * 8)
+    assert (result.format, result.width_px, result.iso) == ("rw2", 4000, None)
+
+
+@pytest.mark.parametrize("side", [-5, 2**63])
+def test_tiff_of_impossible_size_is_damaged(side: int) -> None:
+    """Sizes may be declared as signed or 64-bit numbers; a picture has neither."""
+    kind, value = (17, struct.pack("<q", side)) if side < 0 else (16, struct.pack("<Q", side))
+    rows = b"".join(struct.pack("<HHII", tag, kind, 1, 38) for tag in (0x0100, 0x0101))
+    found = read(b"II*\0\x08\0\0\0" + struct.pack("<H", 2) + rows + bytes(4) + value, "odd.tif")
+    assert isinstance(found, Refusal)
+    assert found.reason == "damaged"
