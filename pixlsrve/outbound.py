@@ -10,6 +10,7 @@ import contextlib
 import errno
 import json
 import socket
+import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from enum import StrEnum
 from types import TracebackType
@@ -35,6 +36,8 @@ class Outbound:
 
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
+        self._authorities: ssl.SSLContext | None = None
+        """The system's; read at the first call, which takes longer than many a start."""
 
     async def __aenter__(self) -> Self:
         timeout = aiohttp.ClientTimeout(
@@ -78,12 +81,18 @@ class Outbound:
             raise Unavailable("The device does not answer as it should.", reason="device_unreachable") from error
         return response.status, dict(response.headers), content.decode("utf-8", "replace")
 
+    async def _trusting(self) -> ssl.SSLContext:
+        if self._authorities is None:
+            self._authorities = await asyncio.to_thread(ssl.create_default_context)
+        return self._authorities
+
     async def _call(self, method: str, url: str, headers: Mapping[str, str] | None, **more: Any) -> dict[str, Any]:
         if self._session is None:
             raise Unavailable("The daemon is about to stop.")
+        headers = {**_HEADERS, **(headers or {})}
         try:
             async with self._session.request(
-                method, url, headers={**_HEADERS, **(headers or {})}, allow_redirects=False, **more
+                method, url, headers=headers, allow_redirects=False, ssl=await self._trusting(), **more
             ) as response:
                 content = await _read(response)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:

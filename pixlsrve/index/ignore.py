@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pathspec
+if TYPE_CHECKING:
+    import pathspec
 
 NOMEDIA = ".nomedia"
 IGNORE_FILE = ".pixlsrveignore"
@@ -35,6 +36,8 @@ class IgnoreRules:
 
     def with_file(self, folder: str, text: str) -> IgnoreRules:
         """These rules and those of an ignore file found in `folder`."""
+        import pathspec  # imported late: few libraries have such a file
+
         lines = [line for line in text.splitlines() if line.strip()]
         spec = pathspec.PathSpec.from_lines("gitignore", _valid(lines))
         digest = hashlib.blake2b(self.digest + text.encode("utf-8", "replace"), digest_size=8).digest()
@@ -53,6 +56,8 @@ class IgnoreRules:
 
 def _valid(lines: list[str]) -> list[str]:
     """The lines that are patterns; a malformed one is passed over rather than taking the folder down."""
+    import pathspec  # as above
+
     good = []
     for line in lines:
         try:

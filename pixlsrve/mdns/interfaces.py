@@ -28,6 +28,7 @@ _NOT_A_LAN = re.compile(r"docker\d+|br-[0-9a-f]{12}|veth[0-9a-f]{7,}|virbr\d+.*|
 """Between this computer and its own containers, virtual machines and phones; nobody else is there."""
 _NETLINK_GROUPS = 0x1 | 0x10 | 0x100
 """rtnetlink(7): RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR."""
+SETTLE_S = 0.2
 POLL_S = 5.0
 """How often to look where the system tells of changes, in case it doesn't."""
 POLL_UNTOLD_S = 2.0
@@ -165,6 +166,11 @@ class AddressChanges:
             async with asyncio.timeout(POLL_S if self._socket is not None else POLL_UNTOLD_S):
                 await self._told.wait()
         self._told.clear()
+
+    async def wait_settled(self) -> None:
+        """As `wait`, and a moment longer: addresses come in groups."""
+        await self.wait()
+        await asyncio.sleep(SETTLE_S)
 
     def _drain(self, bound: socket.socket) -> None:
         """Take what has come; that it came is all we want to know, and a full buffer (ENOBUFS) tells the same."""

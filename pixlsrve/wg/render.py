@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 
-import segno
-
 from pixlsrve.errors import ConfigError, Conflict
 from pixlsrve.wg.endpoint import parse_endpoint
 from pixlsrve.wg.peers import KEEPALIVE_S, PeerConfig
@@ -42,6 +40,8 @@ def require_key(config: PeerConfig) -> None:
 
 def qr_picture(text: str) -> bytes:
     """The text as a QR code, PNG, for the WireGuard app's camera."""
+    import segno  # imported late: no start waits for it
+
     picture = io.BytesIO()
     segno.make(text, error="m", micro=False).save(picture, kind="png", scale=_PIXELS_PER_MODULE)
     return picture.getvalue()
