@@ -100,10 +100,10 @@ class Songs:
                 transaction, device.id, [(str(uuid.uuid4()), song) for song in changed], listing=listing, at_us=now_us
             )
 
-    async def end_listing(self, device: Device, listing: int) -> None:
-        """The listing is whole: what isn't in it and never came is forgotten."""
+    async def end_listing(self, device: Device, listing: int, *, began_us: int) -> None:
+        """The listing is whole: what isn't in it and never came is forgotten, unless it was told of since it began."""
         async with self._state.transaction() as transaction:
-            await rows.delete_unlisted(transaction, device.id, listing)
+            await rows.delete_unlisted(transaction, device.id, listing, before_us=began_us)
 
     async def adopt(self, device: Device) -> None:
         """Files that the device has renamed or copied have what was transferred under their other name."""

@@ -158,7 +158,7 @@ class Syncs:
             except InvalidInput as error:
                 raise SyncFailed(Outcome.UNKNOWN) from error
             await self._songs.list_batch(run.device, listing, batch)
-        await self._songs.end_listing(run.device, listing)
+        await self._songs.end_listing(run.device, listing, began_us=run.started_us)
         run.listing = listing
         return None
 

@@ -154,10 +154,10 @@ async def mark_listed(transaction: Transaction, songs: Iterable[int], listing: i
     await transaction.execute_many("UPDATE device_song SET listed = ? WHERE id = ?", [(listing, id_) for id_ in songs])
 
 
-async def delete_unlisted(transaction: Transaction, device_id: int, listing: int) -> int:
-    """Forget what is in no listing any more and was never transferred; how many."""
-    sql = "DELETE FROM device_song WHERE device_id = ? AND listed < ? AND got_sha256 IS NULL"
-    return await transaction.execute(sql, (device_id, listing))
+async def delete_unlisted(transaction: Transaction, device_id: int, listing: int, *, before_us: int) -> int:
+    """Forget what was known before that time, is in no listing any more and was never transferred; how many."""
+    sql = "DELETE FROM device_song WHERE device_id = ? AND listed < ? AND added_us < ? AND got_sha256 IS NULL"
+    return await transaction.execute(sql, (device_id, listing, before_us))
 
 
 async def adopt(transaction: Transaction, device_id: int) -> int:

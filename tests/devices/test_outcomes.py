@@ -174,6 +174,25 @@ async def test_a_server_that_knows_nothing(parts: tuple[Kit, DeviceServices, Dev
         assert await outcome(services, device, "127.0.0.1", port) == (500, "Unknown Sync Error")
 
 
+async def test_song_that_is_told_of_meanwhile_keeps_its_id(parts: tuple[Kit, DeviceServices, Device]) -> None:
+    """What a device registers while its manifest is read, too late to stand in it, is not forgotten by that."""
+    kit, services, device = parts
+    (old,) = await services.songs.add(device, [Listed(path="old.mp3", size_bytes=1)])
+    kit.time.pass_s(1)
+    told = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        told.extend(await services.songs.add(device, [Listed(path="new.mp3", size_bytes=1)]))
+        writer.write(http("200 OK"))
+        await writer.drain()
+
+    async with listening(answer) as port:
+        assert (await outcome(services, device, "127.0.0.1", port))[0] == 200
+    assert [song.uuid for song in await services.songs.of_device(device)] == [song.uuid for song in told]
+    assert told[0].uuid != old.uuid
+
+
 async def test_failure_keeps_last_success(parts: tuple[Kit, DeviceServices, Device]) -> None:
     """A failure keeps the time of the last success and stands in the log; the next success clears the message."""
     kit, services, device = parts
