@@ -8,6 +8,8 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any, NamedTuple, TypeVar
 
+from pixlsrve.store.file_numbers import inode_of, mtime_ns_of
+
 T = TypeVar("T")
 
 
@@ -26,7 +28,7 @@ class FileVersion(NamedTuple):
     def of(cls, fd: int) -> FileVersion:
         """The version of the file behind an open descriptor, as it is now."""
         facts = os.fstat(fd)
-        return cls(facts.st_size, facts.st_mtime_ns, facts.st_ino)
+        return cls(facts.st_size, mtime_ns_of(facts), inode_of(facts))
 
     def etag(self) -> str:
         """A strong opaque tag for this version, without quotes."""

@@ -22,6 +22,7 @@ from pixlsrve.media.uploads.arrivals import Admitted, Examined
 from pixlsrve.model import AssetId, Facts, Kind
 from pixlsrve.store import assets, stages
 from pixlsrve.store.database import Transaction
+from pixlsrve.store.file_numbers import inode_of, mtime_ns_of
 
 _USUAL = {"jpeg": "jpg"}
 _TRIES = 3
@@ -120,4 +121,4 @@ def _entry_of(root: Path, path: bytes) -> Entry:
     kind = EXTENSIONS.get(os.fsdecode(name).rpartition(".")[2].lower())
     if kind is None or not stat.S_ISREG(status.st_mode):
         raise NotFound("The file is not there any more.")
-    return Entry(name, kind, status.st_size, status.st_mtime_ns, status.st_dev, status.st_ino)
+    return Entry(name, kind, status.st_size, mtime_ns_of(status), status.st_dev, inode_of(status))

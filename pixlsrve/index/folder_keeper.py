@@ -16,6 +16,7 @@ from pixlsrve.media.originals import display_name
 from pixlsrve.media.roots import Root
 from pixlsrve.store import counts, files, folders
 from pixlsrve.store import identity as identities
+from pixlsrve.store.file_numbers import inode_of
 from pixlsrve.store.folders import FolderRow
 
 
@@ -83,7 +84,7 @@ class FolderKeeper:
             status = (self._context.roots.get(folder.root_id).path / os.fsdecode(folder.path)).lstat()
         except (OSError, NotFound):
             return True
-        return (status.st_dev, status.st_ino) != (folder.device, folder.inode)
+        return (status.st_dev, inode_of(status)) != (folder.device, folder.inode)
 
     async def _relocate(self, root: Root, listing: Listing, parent: FolderRow | None, folder: FolderRow) -> None:
         """Write down the ids of everything that moved, then move it."""

@@ -16,6 +16,7 @@ from pixlsrve.model import RootState
 from pixlsrve.store import folders
 from pixlsrve.store import roots as rows
 from pixlsrve.store.database import Database
+from pixlsrve.store.file_numbers import mtime_ns_of
 from pixlsrve.store.roots import RootRow
 
 log = structlog.get_logger(__name__)
@@ -84,7 +85,7 @@ def _count_present(root: Path, sample: Sequence[tuple[bytes, int, int]]) -> int:
             status = (root / os.fsdecode(relative)).lstat()
         except OSError:
             continue
-        count += (status.st_size, status.st_mtime_ns) == (size_bytes, mtime_ns)
+        count += (status.st_size, mtime_ns_of(status)) == (size_bytes, mtime_ns)
     return count
 
 

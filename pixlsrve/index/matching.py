@@ -14,6 +14,7 @@ from pixlsrve.index.walk import Entry
 from pixlsrve.media.roots import Roots
 from pixlsrve.store import files
 from pixlsrve.store.database import Database
+from pixlsrve.store.file_numbers import mtime_ns_of
 from pixlsrve.store.files import FileRow
 
 Hasher = Callable[[int, bytes], Awaitable[bytes | None]]
@@ -115,4 +116,4 @@ def _differs(path: Path, row: FileRow) -> bool:
         status = path.lstat()
     except OSError as error:
         return error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
-    return (status.st_size, status.st_mtime_ns) != (row.size_bytes, row.mtime_ns)
+    return (status.st_size, mtime_ns_of(status)) != (row.size_bytes, row.mtime_ns)

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from pixlsrve.errors import NotFound, PathTraversal, PixlsrveError
 from pixlsrve.media.roots import Roots
 from pixlsrve.model import Refusal
+from pixlsrve.store.file_numbers import mtime_ns_of
 from pixlsrve.store.stages import WorkRow
 
 
@@ -59,4 +60,4 @@ def _open(roots: Roots, row: WorkRow) -> Opened:
 def is_as_listed(fd: int, row: WorkRow) -> bool:
     """Whether an open file still has the size and time that the index knows."""
     status = os.fstat(fd)
-    return (status.st_size, status.st_mtime_ns) == (row.size_bytes, row.mtime_ns)
+    return (status.st_size, mtime_ns_of(status)) == (row.size_bytes, row.mtime_ns)

@@ -26,6 +26,7 @@ from pixlsrve.store import counts, files, folders
 from pixlsrve.store import identity as identities
 from pixlsrve.store.database import Transaction
 from pixlsrve.store.date_key import date_key
+from pixlsrve.store.file_numbers import inode_of
 from pixlsrve.store.files import FileRow, NewFile
 from pixlsrve.store.folders import FolderRow
 
@@ -346,5 +347,5 @@ def _folders_down_to(root: Root, path: bytes) -> list[Listing]:
             status = (root.path / os.fsdecode(folder)).lstat()
         except OSError as error:
             raise NotFound("The folder is not there any more.") from error
-        result.append(Listing(folder, status.st_dev, status.st_ino, b"", None, []))
+        result.append(Listing(folder, status.st_dev, inode_of(status), b"", None, []))
     return result

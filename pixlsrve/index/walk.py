@@ -18,6 +18,7 @@ from pixlsrve.index.metadata import EXTENSIONS
 from pixlsrve.media.beneath import open_beneath
 from pixlsrve.media.originals import display_name
 from pixlsrve.model import Kind
+from pixlsrve.store.file_numbers import inode_of, mtime_ns_of
 
 log = structlog.get_logger(__name__)
 
@@ -198,7 +199,7 @@ def _list_folder(
         return Listing(path, 0, 0, b"", None, [], is_readable=False), rules
     signature = _signature(entries, folders, local.digest)
     fresh = None if known.get(path) == signature else entries
-    return Listing(path, status.st_dev, status.st_ino, signature, fresh, folders), local
+    return Listing(path, status.st_dev, inode_of(status), signature, fresh, folders), local
 
 
 def _sort_out(
@@ -227,7 +228,8 @@ def _sort_out(
             raise
         except OSError:
             continue
-        entries.append(Entry(os.fsencode(name), kind, status.st_size, status.st_mtime_ns, device, status.st_ino))
+        mtime_ns, inode = mtime_ns_of(status), inode_of(status)
+        entries.append(Entry(os.fsencode(name), kind, status.st_size, mtime_ns, device, inode))
     return entries, folders
 
 

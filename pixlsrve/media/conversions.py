@@ -9,6 +9,7 @@ from pixlsrve.errors import InvalidInput, NotFound, Unavailable
 from pixlsrve.media.roots import Roots
 from pixlsrve.model import Kind, Refusal
 from pixlsrve.store.assets import Asset, Original
+from pixlsrve.store.file_numbers import inode_of, mtime_ns_of
 
 
 class Renderer(Protocol):
@@ -54,4 +55,5 @@ class Conversions:
 def is_as_indexed(fd: int, original: Original) -> bool:
     """Whether an open file is the one that the index knows."""
     facts = os.fstat(fd)
-    return (facts.st_size, facts.st_mtime_ns, facts.st_ino) == (original.size_bytes, original.mtime_ns, original.inode)
+    now = (facts.st_size, mtime_ns_of(facts), inode_of(facts))
+    return now == (original.size_bytes, original.mtime_ns, original.inode)

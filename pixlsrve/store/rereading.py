@@ -20,6 +20,7 @@ from pathlib import Path
 
 from pixlsrve.instance import as_owner
 from pixlsrve.store.durable import write_whole
+from pixlsrve.store.file_numbers import mtime_ns_of
 from pixlsrve.store.verifying import Expected
 
 RECORD = "verified.json"
@@ -101,7 +102,7 @@ def examine(file: Expected, progress: Callable[[int], None]) -> Verdict:
         return Verdict.UNREADABLE
     with os.fdopen(descriptor, "rb", buffering=0) as handle:
         before = os.fstat(handle.fileno())
-        if file.mtime_ns is not None and (before.st_size, before.st_mtime_ns) != (file.size_bytes, file.mtime_ns):
+        if file.mtime_ns is not None and (before.st_size, mtime_ns_of(before)) != (file.size_bytes, file.mtime_ns):
             return Verdict.CHANGED
         try:
             digest = _digest(handle.fileno(), progress)

@@ -64,6 +64,19 @@ async def test_any_name_is_indexed_and_can_be_opened(tmp_path: Path) -> None:
         assert before.items() <= (await library.ids()).items()
 
 
+async def test_time_beyond_what_a_column_holds(tmp_path: Path) -> None:
+    """A file dated 2300, whose nanoseconds take more than 63 bits, is a photo like the others, now and next time."""
+    root = tmp_path / "photos"
+    make_photos(root, 2)
+    late = make_photo(root / "late.jpg", 7)
+    os.utime(late, (10_413_792_000, 10_413_792_000))
+    assert late.stat().st_mtime_ns >= 2**63, "this file system has no such times"
+    for _ in range(2):
+        async with running_library(tmp_path / "data", root) as library:
+            assert b"late.jpg" in await readable(library)
+            assert len(await readable(library)) == 3
+
+
 async def is_read(library: RunningLibrary, name: bytes) -> bool:
     return name in await readable(library)
 
