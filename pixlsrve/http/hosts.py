@@ -5,11 +5,13 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 HOME_NAME = "pixlsrve.home.arpa"
 RESOLVER_FILE = Path("/etc/resolv.conf")
+READ_AGAIN_S = 5.0
 _REMEMBERED = 64
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]/@?#\\\s]+)(?::[0-9]{0,5})?")
 
@@ -34,11 +36,24 @@ def _search_domains(file: Path) -> list[str]:
 
 
 class Hosts:
-    """Decides whether a Host header names us. `further` are the names of `http.hosts`, with or without a port."""
+    """Decides whether a Host header names us. `further` are the names of `http.hosts`, with or without a port.
 
-    def __init__(self, further: Iterable[str] = (), *, names: Iterable[str] | None = None) -> None:
-        ours = own_names() if names is None else names
-        self._names = {"localhost", HOME_NAME, *ours, *(name_of(host) or host for host in further)}
+    Without `names` they are what `read` finds, and again where a name is unknown: they come with the network.
+    """
+
+    def __init__(
+        self,
+        further: Iterable[str] = (),
+        *,
+        names: Iterable[str] | None = None,
+        read: Callable[[], Iterable[str]] = own_names,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._further = frozenset({"localhost", HOME_NAME, *(name_of(host) or host for host in further)})
+        self._read = read if names is None else None
+        self._clock = clock
+        self._read_s = clock()
+        self._names = frozenset(read() if names is None else names) | self._further
         self._known: set[str] = set()
 
     def is_ours(self, host: str) -> bool:
@@ -46,11 +61,19 @@ class Hosts:
         if host in self._known:
             return True
         name = name_of(host)
-        if name is None or not (name in self._names or _is_address(name)):
+        if name is None or not (name in self._names or _is_address(name) or self._is_new(name)):
             return False
         if len(self._known) < _REMEMBERED:
             self._known.add(host)
         return True
+
+    def _is_new(self, name: str) -> bool:
+        """Whether the system has got this name since it was asked last, which is some seconds ago at least."""
+        now_s = self._clock()
+        if self._read is None or now_s - self._read_s < READ_AGAIN_S:
+            return False
+        self._names, self._read_s = frozenset(self._read()) | self._further, now_s
+        return name in self._names
 
 
 def name_of(host: str) -> str | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
-from pixlsrve.http.hosts import Hosts, own_names
+from pixlsrve.http.hosts import READ_AGAIN_S, Hosts, own_names
 from pixlsrve.http.peers import Peers, is_direct
 from pixlsrve.wg.lan import on_link_networks
 
@@ -88,3 +88,16 @@ def test_own_names_have_every_form(tmp_path: Path) -> None:
     assert hosts.is_ours("photos.example.org")
     assert not hosts.is_ours("lan")
     assert own_names("pi", tmp_path / "missing") == {"pi", "pi.local"}
+
+
+def test_own_names_follow_the_network(tmp_path: Path) -> None:
+    """T27: a search domain that comes after the start, as on a host that boots before its router, makes a name ours."""
+    resolver, now_s = tmp_path / "resolv.conf", 100.0
+    hosts = Hosts(["photos.example.org"], read=lambda: own_names("pi", resolver), clock=lambda: now_s)
+    assert not hosts.is_ours("pi.fritz.box:8080")
+    resolver.write_text("search fritz.box\n")
+    assert not hosts.is_ours("pi.fritz.box:8080"), "strangers' names have it looked up some seconds apart only"
+    now_s += READ_AGAIN_S
+    assert hosts.is_ours("pi.fritz.box:8080")
+    assert hosts.is_ours("photos.example.org")
+    assert not hosts.is_ours("evil.example")
