@@ -55,9 +55,11 @@ export class Geometry {
     this.usualPlace = { width: row?.cells[0]?.width ?? 0, height: row?.height ?? 0 };
     this.heights = new Float64Array(units.length);
     this.tops = new Float64Array(units.length + 1);
-    for (const index of known) this.layouts.set(index, this.layOutUnit(index, shapesOf(index) ?? []));
-    for (let index = 0; index < units.length; index += 1) {
-      this.heights[index] = this.layout(index).height + this.headingOf(index);
+    this.addUsual();
+    for (const index of known) {
+      const layout = this.layOutUnit(index, shapesOf(index) ?? []);
+      this.layouts.set(index, layout);
+      this.heights[index] = layout.height + this.headingOf(index);
     }
     this.sum(0);
   }
@@ -107,13 +109,26 @@ export class Geometry {
     return low;
   }
 
+  /** The heights of all units as if no shape were known: thousands, before the first photo is drawn. */
+  private addUsual(): void {
+    const ends: number[] = []; // by the count of photos
+    let index = 0;
+    for (const { count, page, isLast } of this.units) {
+      const height = isLast ? (ends[count] ??= this.layout(index).height) : this.layout(index).height;
+      this.heights[index] = page === 1 ? height + this.heading : height;
+      index += 1;
+    }
+  }
+
   private layOutUnit(index: number, shapes: readonly number[]): Layout {
     return layOut(shapes, this.measures, !this.units[index]?.isLast);
   }
 
   private sum(from: number): void {
-    for (let index = from; index < this.units.length; index += 1) {
-      this.tops[index + 1] = (this.tops[index] ?? 0) + (this.heights[index] ?? 0);
+    let top = this.tops[from] ?? 0;
+    for (let index = from; index < this.heights.length; index += 1) {
+      top += this.heights[index] ?? 0;
+      this.tops[index + 1] = top;
     }
   }
 }
