@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal, NewType
+from typing import Annotated, Literal, NewType
 
 import msgspec
+from msgspec import Meta
 
 AssetId = NewType("AssetId", str)
 """An asset's public id: a UUID in its canonical lower-case text form."""
 
 AlbumId = NewType("AlbumId", str)
 """An album's (a folder's) public id: a UUID in its canonical lower-case text form."""
+
+Integer = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+"""What SQLite can hold, for numbers that come from anybody."""
 
 
 class Kind(StrEnum):
@@ -67,7 +71,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     camera: str | None = None
     """Exif Model, trimmed."""
     lens: str | None = None
-    iso: int | None = None
+    iso: Integer | None = None
     exposure: str | None = None
     """Exposure time in seconds as a photographer writes it: 1/120, 0.6, 4."""
     exposure_s: float | None = None
@@ -116,7 +120,7 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
 
     sha256: bytes
     size_bytes: int
-    thumbnails: dict[int, bytes] = {}
+    thumbnails: dict[Integer, bytes] = {}
     """JPEG bytes by the length of the bounding box's side in pixels: 200, 400, 800."""
     thumbhash: bytes | None = None
     width_px: int | None = None

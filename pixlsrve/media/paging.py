@@ -8,13 +8,13 @@ import hashlib
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
-from msgspec import Meta
 
 from pixlsrve.errors import InvalidInput
 from pixlsrve.media.version import LibraryVersion, VersionedCache
+from pixlsrve.model import Integer
 from pixlsrve.store import listing as store
 from pixlsrve.store.database import Database, Row
 from pixlsrve.store.listing import Key, Listing
@@ -55,16 +55,12 @@ class Page(Generic[T]):
         return -(-self.total // self.limit)
 
 
-_Integer = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
-"""What SQLite can hold: a cursor may come from anybody."""
-
-
 class _Cursor(msgspec.Struct, array_like=True, frozen=True):
     """What a cursor says: the list it belongs to, the page that it leads to, the key it goes on after."""
 
     check: bytes
-    page: _Integer
-    key: tuple[_Integer | str, ...]
+    page: Integer
+    key: tuple[Integer | str, ...]
 
 
 _encode = msgspec.msgpack.Encoder().encode
