@@ -6,6 +6,8 @@ import msgspec
 
 from pixlsrve.store.database import Queries, Row, Transaction
 
+_SELECT = "SELECT id, digest, email_key, created_us, expires_us, used_us FROM invitation"
+
 
 class Invitation(msgspec.Struct, frozen=True, kw_only=True):
     """One invitation. `digest` is the SHA-256 of its code. Times in microseconds since the Unix epoch."""
@@ -28,30 +30,21 @@ async def insert(transaction: Transaction, invitation: Invitation) -> int:
 
 async def find_open(db: Queries, digest: bytes, now_us: int) -> Invitation | None:
     """The invitation with this digest, unless it is used or over."""
-    sql = (
-        "SELECT id, digest, email_key, created_us, expires_us, used_us FROM invitation "
-        "WHERE digest = ? AND used_us IS NULL AND expires_us > ?"
-    )
+    sql = f"{_SELECT} WHERE digest = ? AND used_us IS NULL AND expires_us > ?"
     row = await db.fetch_one(sql, (digest, now_us))
     return None if row is None else _to_invitation(row)
 
 
 async def find_open_for(db: Queries, email_key: str, now_us: int) -> Invitation | None:
     """The invitation bound to this e-mail address that ends first, unless it is used or over."""
-    sql = (
-        "SELECT id, digest, email_key, created_us, expires_us, used_us FROM invitation "
-        "WHERE email_key = ? AND used_us IS NULL AND expires_us > ? ORDER BY expires_us, id LIMIT 1"
-    )
+    sql = f"{_SELECT} WHERE email_key = ? AND used_us IS NULL AND expires_us > ? ORDER BY expires_us, id LIMIT 1"
     row = await db.fetch_one(sql, (email_key, now_us))
     return None if row is None else _to_invitation(row)
 
 
 async def list_open(db: Queries, now_us: int) -> list[Invitation]:
     """Those that can still be used, the oldest first."""
-    sql = (
-        "SELECT id, digest, email_key, created_us, expires_us, used_us FROM invitation "
-        "WHERE used_us IS NULL AND expires_us > ? ORDER BY id"
-    )
+    sql = f"{_SELECT} WHERE used_us IS NULL AND expires_us > ? ORDER BY id"
     return [_to_invitation(row) for row in await db.fetch_all(sql, (now_us,))]
 
 
