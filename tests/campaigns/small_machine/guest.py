@@ -18,6 +18,8 @@ from tests.daemon import free_port
 from tests.qemu.root import Root
 
 COMMAND_LIMIT_S = 600.0
+ANSWER_LIMIT_S = 900.0
+"""The first count of a large library is read from a cold disk by an emulated processor."""
 _LOOK_S = 2.0
 _END = "== end of the answer =="
 
@@ -84,7 +86,7 @@ class Guest:
         if body is not None:
             request.data = json.dumps(body).encode()
             request.add_header("Content-Type", "application/json")
-        with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310  # http to ourselves
+        with urllib.request.urlopen(request, timeout=ANSWER_LIMIT_S) as answer:  # noqa: S310  # http to ourselves
             return json.loads(answer.read())
 
     def is_serving(self) -> bool:
