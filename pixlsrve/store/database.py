@@ -17,6 +17,8 @@ T = TypeVar("T")
 Row = tuple[Any, ...]
 Parameters = Sequence[Any]
 QUERY_LIMIT_S = 5.0
+READER_CACHE_KIB = 2_048
+"""More is no quicker, since the system keeps what was read, and each reader of a large library would fill it."""
 Durability = Literal["FULL", "NORMAL", "OFF"]
 
 
@@ -178,7 +180,8 @@ class Database:
                 read_connections = []
                 for _ in range(readers):
                     reader = await stack.enter_async_context(aiosqlite.connect(path, isolation_level=None))
-                    for pragma in (f"PRAGMA cache_size = -{cache_kib}", "PRAGMA query_only = ON"):
+                    own_kib = min(cache_kib, READER_CACHE_KIB)
+                    for pragma in (f"PRAGMA cache_size = -{own_kib}", "PRAGMA query_only = ON"):
                         await reader.execute_fetchall(pragma)
                     read_connections.append(reader)
             database = cls(path, writer, read_connections, on_damage)
