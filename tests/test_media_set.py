@@ -7,9 +7,6 @@ are the rules of `docs/formats.md`.
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,11 +14,11 @@ from typing import Any
 import pytest
 
 from tests.daemon import Daemon
+from tests.media_set import SET, copy_set, needs_set
 
-SET = os.environ.get("PIXLSRVE_TEST_MEDIA", "")
 OPTIONS = ("--no-tls", "--no-mdns", "--no-vpn")
 
-pytestmark = pytest.mark.skipif(not SET, reason="PIXLSRVE_TEST_MEDIA does not name a folder of media")
+pytestmark = needs_set
 
 
 class Library:
@@ -60,12 +57,7 @@ class Library:
 def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
     """The set, indexed by a daemon that runs for all tests of this module."""
     folder = tmp_path_factory.mktemp("set")
-    root = folder / "Media"
-    shutil.copytree(SET, root)
-    for path in (root, *root.rglob("*")):
-        path.chmod(path.stat().st_mode | 0o200)
-    with tarfile.open(root / "awkward-names.tar") as archive:
-        archive.extractall(root, filter="data")
+    root = copy_set(folder / "Media")
     daemon = Daemon(folder / "data", "--photos", str(root), *OPTIONS).start()
     try:
         daemon.wait_indexed()

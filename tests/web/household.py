@@ -100,11 +100,11 @@ class Guest(Visitor):
 
 
 @contextmanager
-def receive(chromium: Browser, daemon: Daemon, **options: Any) -> Iterator[Guest]:
-    """A paired browser of its own; fails when a script failed, or a request left the host."""
+def receive(chromium: Browser, daemon: Daemon, *pairing: str, **options: Any) -> Iterator[Guest]:
+    """A browser of its own, paired with these options; fails when a script failed, or a request left the host."""
     context = chromium.new_context(**{"viewport": DESK, "locale": "en-GB", **options})
     guest = Guest(context, daemon)
-    guest.pair()
+    guest.pair(*pairing)
     yield guest
     context.close()
     assert guest.problems == [], guest.problems
