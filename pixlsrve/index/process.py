@@ -43,6 +43,8 @@ def environment() -> dict[str, str]:
     if getattr(sys, "frozen", False):  # so that a program in one file is not unpacked once more for each worker
         names += [name for name in os.environ if name.startswith("_PYI_")]
     kept = {name: value for name in names if (value := os.environ.get(name))}
+    if packed := getattr(sys, "_MEIPASS", ""):  # what the loader, told that it has begun already, does not set again
+        kept["LD_LIBRARY_PATH"] = packed
     source = str(Path(pixlsrve.__file__).parents[1])
     return kept | {
         "PATH": "/usr/bin:/bin",
