@@ -10,7 +10,7 @@ from pixlsrve.index import process
 
 
 def test_packed_worker_finds_the_libraries_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A system without a library that Python itself needs, such as libexpat, starts the packed program's workers too."""
+    """A system without a library that Python itself needs, such as libexpat, starts packed workers too."""
     monkeypatch.setattr(sys, "frozen", True, raising=False)
     monkeypatch.setattr(sys, "_MEIPASS", "/usr/lib/pixlsrve/_internal", raising=False)
     monkeypatch.setenv("_PYI_ARCHIVE_FILE", "/usr/lib/pixlsrve/pixlsrve")
