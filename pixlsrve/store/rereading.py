@@ -97,7 +97,7 @@ def examine(file: Expected, progress: Callable[[int], None]) -> Verdict:
     try:
         descriptor = os.open(file.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except (FileNotFoundError, NotADirectoryError):
-        return Verdict.MISSING if file.root.is_dir() and any(file.root.iterdir()) else Verdict.OFFLINE
+        return Verdict.MISSING if _is_there(file.root) else Verdict.OFFLINE
     except OSError:
         return Verdict.UNREADABLE
     with os.fdopen(descriptor, "rb", buffering=0) as handle:
@@ -116,6 +116,14 @@ def examine(file: Expected, progress: Callable[[int], None]) -> Verdict:
     if file.latest_mtime_ns is not None and after.st_mtime_ns > file.latest_mtime_ns:
         return Verdict.CHANGED
     return Verdict.BIT_ROT
+
+
+def _is_there(root: Path) -> bool:
+    """Whether a photo folder can be listed and holds something: else its disk is taken for away."""
+    try:
+        return any(root.iterdir())
+    except OSError:
+        return False
 
 
 def _digest(descriptor: int, progress: Callable[[int], None]) -> bytes:
