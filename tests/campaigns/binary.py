@@ -287,8 +287,9 @@ class Tried:
     def _is_gateway(self, folder: Path) -> bool:
         """Whether a process is this daemon's wireguard-go."""
         with contextlib.suppress(OSError):
-            words = (folder / "cmdline").read_bytes().split(b"\0")
-            return b"wireguard-go" in words[self._is_emulated] and self.home.interface.encode() in words
+            # Where it is emulated, the emulator's own name comes first.
+            words = (folder / "cmdline").read_bytes().split(b"\0")[self._is_emulated :]
+            return bool(words) and b"wireguard-go" in words[0] and self.home.interface.encode() in words
         return False
 
 
