@@ -2,11 +2,11 @@
 
     python -m tests.campaigns.small_machine DEB --cache DIR [--photos N] [--fresh N] [--memory MB]
 
-boots a Debian with the package in QEMU with so much memory and no swap, without the processor's help, and prints one
-JSON object; exit code 1 when the memory at rest is above its limit, or the kernel killed anything. The photos were
-indexed by the packaged program before, outside (the disk is kept in DIR). Real photos, HEICs, RAWs and films come from
-PIXLSRVE_TEST_MEDIA; without it they are made. Needs root, x86-64 Linux, and Debian's packages debootstrap, e2fsprogs
-and qemu-system-x86.
+boots a Debian with the package in QEMU with so much memory and no swap, without the processor's help; prints a line a
+step and one JSON object; exit code 1 when the memory at rest is above its limit, or the kernel killed anything. The
+photos were indexed by the packaged program before, outside (the disk is kept in DIR). Real photos, HEICs, RAWs and
+films come from PIXLSRVE_TEST_MEDIA; without it they are made. Needs root, x86-64 Linux, and Debian's packages
+debootstrap, e2fsprogs and qemu-system-x86.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from typing import Any
 from tests.campaigns.small_machine.disk import PHOTOS, ensure_disk
 from tests.campaigns.small_machine.guest import Guest
 from tests.campaigns.small_machine.media import make_media
+from tests.campaigns.steps import failed_of
 from tests.qemu.root import why_not
 
 MEMORY_MB = 512
@@ -192,12 +193,12 @@ def main() -> int:
         guest = Guest(root, image, folder, memory_mb=options.memory)
         stack.callback(guest.close)
         board = Board(guest, options.photos, fresh)
-        for step in (board.boot, board.rest, board.index, board.kills):
-            step()
-            print(f"{guest.age_s:.0f} s: {step.__doc__}", file=sys.stderr, flush=True)
-        faults = board.faults()
-    print(json.dumps({"memory_mb": options.memory, **board.figures, "over_the_limit": faults}, indent=1))
-    return 1 if faults else 0
+        failed = failed_of((board.boot, board.rest, board.index, board.kills))
+    faults = [] if failed else board.faults()
+    print(
+        json.dumps({"memory_mb": options.memory, **board.figures, "over_the_limit": faults, "failed": failed}, indent=1)
+    )
+    return 1 if faults or failed else 0
 
 
 if __name__ == "__main__":
