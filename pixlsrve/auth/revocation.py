@@ -61,6 +61,7 @@ class Revocation:
         self._bus = bus
         self._clock = clock
         self._hooks: list[Hook] = []
+        self._calls: set[asyncio.Future[None]] = set()
 
     def on_change(self, hook: Hook) -> None:
         """Have `hook` called whenever somebody's rights have changed, when that is durable and in force.
@@ -93,12 +94,18 @@ class Revocation:
         calls = [asyncio.ensure_future(hook()) for hook in self._hooks]
         if not calls:
             return
-        done, late = await asyncio.wait(calls, timeout=APPLIED_WITHIN_S)
+        self._calls.update(calls)
+        for call in calls:
+            call.add_done_callback(self._ended)
+        _, late = await asyncio.wait(calls, timeout=APPLIED_WITHIN_S)
         if late:
             log.warning("some of what a revocation ends is still open", parts=len(late))
-        for call in done:
-            if (error := call.exception()) is not None:
-                log.error("a part could not end what was revoked", exc_info=error)
+
+    def _ended(self, call: asyncio.Future[None]) -> None:
+        """A part has done its share, perhaps after nobody waited any more."""
+        self._calls.discard(call)
+        if not call.cancelled() and (error := call.exception()) is not None:
+            log.error("a part could not end what was revoked", exc_info=error)
 
     async def _revoke_device(self, device_id: int) -> Device:
         async with self._state.transaction() as transaction:

@@ -15,6 +15,7 @@ import msgspec
 import structlog
 
 from pixlsrve.config import WireguardConfig
+from pixlsrve.errors import PixlsrveError
 from pixlsrve.events import EventBus, EventType
 from pixlsrve.wg.backends import Means, means
 from pixlsrve.wg.interface import Backend, PeerState, TunnelUnavailable
@@ -270,8 +271,14 @@ class Tunnel:
             with self._bus.subscribe() as events:
                 while not events.is_overrun:
                     if (await events.get()).type is EventType.DEVICE_PAIRED:
-                        await self.refresh()
+                        await self._see_who_joined()
+            await self._see_who_joined()
+
+    async def _see_who_joined(self) -> None:
+        try:
             await self.refresh()
+        except PixlsrveError as error:
+            log.warning("who has just joined waits for the tunnel's next look", cause=error.message)
 
     async def _drop(self, error: BaseException) -> None:
         """No tunnel from now on."""

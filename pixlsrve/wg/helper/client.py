@@ -84,7 +84,11 @@ class Link:
             connection = self._socket = self._socket or _connect(self.path)
             connection.sendall(frames.encode(request))
             head, descriptors, _, _ = socket.recv_fds(connection, frames.LENGTH.size, 2)
-            return frames.decode_reply(_body(connection, head)), descriptors
+            try:
+                return frames.decode_reply(_body(connection, head)), descriptors
+            except BaseException:
+                _close(descriptors)
+                raise
         except OSError as error:
             self._drop()
             raise TunnelUnavailable(f"{_GONE}: {error.strerror or error}.", _REMEDY) from error
