@@ -112,7 +112,7 @@ def test_search_finds_a_camera(guest: Guest) -> None:
     page.get_by_label("Search the photos").fill("canon")
     page.keyboard.press("Enter")
     expect(page.locator(".search-count")).to_have_text(re.compile(rf"^{found}\b"))
-    page.get_by_label("Search the photos").fill("canon type:photo")
+    page.get_by_label("Search the photos").fill("canon kind:photo")
     page.keyboard.press("Enter")
     chip = page.locator(".chips button")
     expect(chip).to_have_count(1)
