@@ -60,3 +60,16 @@ test("photos of one cell are one cluster whose box holds them", () => {
     expect(one.longitude).toBeLessThan(box.east);
   }
 });
+
+test("a narrow screen shows all places at once", () => {
+  const phone = { width: 390, height: 760 };
+  const places = [project(64, -150), project(-41, 174), project(-34, 18)];
+  const camera = fit(places, phone);
+  for (const place of places) {
+    const at = toScreen(camera, phone, place);
+    expect(at.x).toBeGreaterThanOrEqual(0);
+    expect(at.x).toBeLessThanOrEqual(phone.width);
+    expect(at.y).toBeGreaterThanOrEqual(0);
+    expect(at.y).toBeLessThanOrEqual(phone.height);
+  }
+});

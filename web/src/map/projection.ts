@@ -56,7 +56,7 @@ export function fromScreen(camera: Camera, size: Size, { x, y }: Point): Point {
 
 /** The camera, kept where there is something to see: no further out than the whole world. */
 export function keep(camera: Camera, { width, height }: Size): Camera {
-  const furthest = Math.log2(Math.max(height, Math.min(width, 2 * height), 1) / SQUARE_PX);
+  const furthest = Math.log2(Math.max(Math.min(width, 2 * height), 1) / SQUARE_PX);
   const zoom = Math.min(Math.max(camera.zoom, furthest), NEAREST_ZOOM);
   const half = Math.min(height / 2 / worldPx(zoom), 0.5);
   return { x: wrap(camera.x), y: Math.min(Math.max(camera.y, half), 1 - half), zoom };
