@@ -275,7 +275,7 @@ class _Start:
         places = PlaceNames(config.data_path)
         zone = host_zone()
         workers = config.index.workers or min(os.cpu_count() or 1, MOST_WORKERS)
-        pool = WorkerPool(
+        pool = self._workers = WorkerPool(
             workers=workers,
             memory_mb=config.index.worker_memory_mb,
             seconds=config.index.worker_seconds,
@@ -458,6 +458,7 @@ class _Start:
             identity=self._identity,
             roots=self._roots,
             indexer=self._indexer,
+            workers=self._workers,
             library=self._library,
             https=self._https,
             advertiser=advertiser,

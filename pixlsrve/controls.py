@@ -18,6 +18,7 @@ from pixlsrve.http.times import rfc3339, rfc3339_or_none
 from pixlsrve.http.tunnel_state import tunnel_facts
 from pixlsrve.index.indexer import Indexer
 from pixlsrve.index.progress import Stage
+from pixlsrve.index.workers import WorkerPool
 from pixlsrve.mdns.advertiser import Advertiser
 from pixlsrve.media.assets import Library, RootTotals
 from pixlsrve.media.roots import Root, Roots
@@ -49,6 +50,7 @@ class DaemonControls:
     identity: Identity
     roots: Roots
     indexer: Indexer
+    workers: WorkerPool
     library: Library
     https: Https
     advertiser: Advertiser
@@ -153,7 +155,7 @@ class DaemonControls:
                     "Connect its disk; if the photos were removed on purpose, run `pixlsrve scan --accept-removals`."
                 )
                 notices.append({"message": f"The folder {root.path} is offline.", "remedy": remedy})
-        for part in (self.https, self.advertiser, self.broadcast, self.tunnel, self.dns, self.backups):
+        for part in (self.workers, self.https, self.advertiser, self.broadcast, self.tunnel, self.dns, self.backups):
             notices += part.notices()
         for name, cause in sorted(self.failing.items()):
             notices.append({"message": f"The part {name} keeps failing ({cause}).", "remedy": "Look into the log."})

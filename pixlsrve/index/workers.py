@@ -8,11 +8,15 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import structlog
+
 from pixlsrve.errors import Unavailable
 from pixlsrve.index import frames
 from pixlsrve.index.process import Crashed, Process, TimedOut
 from pixlsrve.media.decode.limits import MIB, too_much_memory
 from pixlsrve.model import Content, Facts, Refusal
+
+log = structlog.get_logger(__name__)
 
 IDLE_S = 20.0
 """After this long without work a process is ended: an idle daemon has none."""
@@ -70,6 +74,7 @@ class WorkerPool:
         self._processes: set[Process] = set()
         self.sandbox_report: dict[str, str] = {}
         """What the last started process said is in force; empty until one was started."""
+        self._trouble = ""
 
     @property
     def pids(self) -> list[int]:
@@ -264,8 +269,27 @@ class WorkerPool:
             return None
         return process
 
+    def notices(self) -> list[dict[str, str]]:
+        """What is wrong, with its remedy."""
+        if not self._trouble:
+            return []
+        return [
+            {
+                "message": f"Photos can't be read: {self._trouble}",
+                "remedy": "It is tried again by itself. If it stays so, end other programs (`pixlsrve doctor` looks at "
+                "the memory), or start the service anew.",
+            }
+        ]
+
     async def _start(self) -> Process:
-        process = await Process.start(self._settings)
+        try:
+            process = await Process.start(self._settings)
+        except Unavailable as error:
+            if not self._trouble:
+                log.error("photos can't be read", cause=error.message)
+            self._trouble = error.message
+            raise
+        self._trouble = ""
         self._processes.add(process)
         self.sandbox_report = process.sandbox
         return process

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from pixlsrve.index import workers
+from pixlsrve.errors import Unavailable
+from pixlsrve.index import process, workers
 from pixlsrve.index.workers import WorkerPool
 from pixlsrve.model import Content, Facts, Kind, Refusal
 
@@ -300,3 +301,21 @@ def _fits(found: Content, entry: dict[str, Any]) -> bool:
     scale = min(1, 400 / max(width, height))
     with Image.open(io.BytesIO(found.thumbnails[400]), formats=["JPEG"]) as image:
         return abs(image.width - width * scale) <= 1 and abs(image.height - height * scale) <= 1
+
+
+async def test_what_keeps_workers_from_starting_is_told(
+    opened: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While no process can be started the notices say so with a remedy, and no longer once one can."""
+    (tmp_path / "file").write_bytes(b"content")
+    async with running() as pool:
+        assert pool.notices() == []
+        with monkeypatch.context() as patch:
+            patch.setattr(process, "command", lambda: [str(tmp_path / "nothing")])
+            with pytest.raises(Unavailable):
+                await pool.hash_only(opened(tmp_path / "file"))
+            (notice,) = pool.notices()
+            assert notice["message"].startswith("Photos can't be read: ")
+            assert "doctor" in notice["remedy"]
+        assert isinstance(await pool.hash_only(opened(tmp_path / "file")), Content)
+        assert pool.notices() == []
