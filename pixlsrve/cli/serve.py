@@ -6,20 +6,16 @@ import contextlib
 import gc
 import os
 import shlex
-import sys
-from collections.abc import Iterator, MutableMapping
-from importlib import import_module
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 import platformdirs
 
+from pixlsrve.cli.lean import import_lean
 from pixlsrve.cli.numbers import WholeNumber
 from pixlsrve.settings import Sources
-
-_AUTHORITIES = "SSL_CERT_FILE"
-"""Names the file of trusted authorities to OpenSSL."""
 
 
 @click.command()
@@ -86,27 +82,11 @@ def _loading() -> Iterator[None]:
     """Load the daemon's modules without what only takes time: docs/decisions/0012-quick-start.md."""
     gc.disable()  # they stay to the end, and looking for garbage is a tenth of the start
     try:
-        with _instead(sys.modules, "rich", None), _instead(os.environ, _AUTHORITIES, os.devnull):
-            for name in ("structlog", "aiohttp"):
-                import_module(name)
+        import_lean("structlog", "aiohttp")
         yield
     finally:
         gc.freeze()
         gc.enable()
-
-
-@contextlib.contextmanager
-def _instead(mapping: MutableMapping[str, Any], key: str, value: object) -> Iterator[None]:
-    """Have `mapping` hold another value for the length of the block."""
-    before = mapping.get(key)
-    mapping[key] = value
-    try:
-        yield
-    finally:
-        if before is None:
-            del mapping[key]
-        else:
-            mapping[key] = before
 
 
 def _flags(options: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from pixlsrve import logs
+from pixlsrve.cli.lean import import_lean
 
 
 @click.command("tunnel-helper", hidden=True)
@@ -26,6 +26,8 @@ def tunnel_helper(name: str, path: Path | None) -> int:
     Example:
       pixlsrve tunnel-helper --user pixlsrve
     """
+    import_lean("structlog")
+    from pixlsrve import logs
     from pixlsrve.instance import forbid_core_dumps
     from pixlsrve.wg.helper.server import serve
 
