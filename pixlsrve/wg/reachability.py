@@ -197,9 +197,9 @@ class Reachability:
             if is_outside(state.endpoint or "", networks, outer):
                 found_us = max(found_us, (state.last_handshake_s or 0) * 1_000_000)
         if found_us > newest_us:
-            self._seen = (found_us, where)
             if not newest_us or found_us - newest_us > SEEN_STEP_US:
                 await rows.save_text(self._state, rows.SEEN_OUTSIDE, f"{found_us} {where}")
+            self._seen = (found_us, where)
 
     def _is_up(self) -> bool | None:
         if self.tunnel is None or self.tunnel.status().reason == "starting":

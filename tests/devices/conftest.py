@@ -16,6 +16,7 @@ from tests.mdns.lan import Lines
 
 __all__ = ["daemons"]
 THIRD_PARTY = Path(__file__).with_name("third_party.py")
+AT_ANY_PACE = {"PIXLSRVE_RATE_LIMITS__AUTH": "off"}
 StartAgent = Callable[..., AgentProcess]
 StartThirdParty = Callable[..., int]
 
@@ -24,7 +25,7 @@ StartThirdParty = Callable[..., int]
 def host(daemons: StartDaemon, tmp_path: Path) -> Daemon:
     """A running daemon, without HTTPS and the tunnel."""
     (tmp_path / "photos").mkdir()
-    return daemons("--photos", str(tmp_path / "photos"), "--no-tls", "--no-vpn").start()
+    return daemons("--photos", str(tmp_path / "photos"), "--no-tls", "--no-vpn", env=AT_ANY_PACE).start()
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,9 @@ def shared_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     """One like it for all tests of a module, each with a device of its own."""
     folder = tmp_path_factory.mktemp("host")
     (folder / "photos").mkdir()
-    daemon = Daemon(folder / "data", "--photos", str(folder / "photos"), "--no-tls", "--no-vpn").start()
+    daemon = Daemon(
+        folder / "data", "--photos", str(folder / "photos"), "--no-tls", "--no-vpn", env=AT_ANY_PACE
+    ).start()
     yield daemon
     daemon.stop()
 
