@@ -155,6 +155,7 @@ class _Start:
         self._stack = stack
         self._failing: dict[str, str] = {}
         self._started_s = time.monotonic()
+        self._is_answering = asyncio.Event()
 
     async def run(self, ports: dict[str, int], seed: Seed | None) -> Parts:
         """Databases, events, identity, library, uploads, HTTP, the tunnel, control socket, copies, mDNS."""
@@ -193,6 +194,7 @@ class _Start:
         for name, service in self._reachability.services():
             await self._serve(name, service)
         await self._serve("mdns", advertiser)  # last, and so withdrawn first: what is announced answers
+        self._is_answering.set()
         return parts
 
     async def _open(self, name: str, durability: Durability, *, readers: int, cache_kib: int) -> Database:
@@ -207,9 +209,9 @@ class _Start:
         )
         return await self._stack.enter_async_context(opening)
 
-    async def _serve(self, name: str, service: Service) -> None:
+    async def _serve(self, name: str, service: Service, *, after: asyncio.Event | None = None) -> None:
         """Keep a background service running until the stack is unwound."""
-        await self._stack.enter_async_context(running_service(name, service, self._failing))
+        await self._stack.enter_async_context(running_service(name, service, self._failing, after=after))
 
     async def _start_bus(self) -> EventBus:
         """Events, with numbers that go on where the last run stopped."""
@@ -270,7 +272,7 @@ class _Start:
         return made
 
     async def _start_library(self) -> None:
-        """The library, its workers and the indexer, which begins to work."""
+        """The library, its workers and the indexer, which begins to work once the start is over."""
         config, version = self._config, LibraryVersion()
         places = PlaceNames(config.data_path)
         zone = host_zone()
@@ -300,8 +302,8 @@ class _Start:
         self._indexer.progress.are_names_coming = True
         places.when_there, places.when_late = self._indexer.name_places, self._indexer.expect_no_names
         await self._serve("workers", pool)
-        await self._serve("places", places)
-        await self._serve("indexer", self._indexer)
+        await self._serve("places", places, after=self._is_answering)
+        await self._serve("indexer", self._indexer, after=self._is_answering)
 
     async def _start_receiving(self) -> None:
         """Uploads, and what devices share."""

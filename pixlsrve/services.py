@@ -47,12 +47,21 @@ async def _keep_running(name: str, service: Service, failing: dict[str, str]) ->
 
 
 @contextlib.asynccontextmanager
-async def running(name: str, service: Service, failing: dict[str, str] | None = None) -> AsyncIterator[None]:
+async def running(
+    name: str, service: Service, failing: dict[str, str] | None = None, *, after: asyncio.Event | None = None
+) -> AsyncIterator[None]:
     """Keep `service` running for the length of the block; cancelled and awaited at its end, at most 10 s.
 
-    `failing` maps the names of services that fail just now to the kind of their error.
+    `failing` maps the names of services that fail just now to the kind of their error. With `after` it begins when that
+    is set.
     """
-    task = asyncio.create_task(_keep_running(name, service, {} if failing is None else failing), name=name)
+
+    async def run() -> None:
+        if after is not None:
+            await after.wait()
+        await _keep_running(name, service, {} if failing is None else failing)
+
+    task = asyncio.create_task(run(), name=name)
     try:
         yield
     finally:
