@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -96,6 +97,13 @@ class Daemon:
     def log(self) -> str:
         """What went to standard error so far."""
         return "\n".join(self.log_lines)
+
+    def wait_logged(self, text: str) -> None:
+        """Wait until the log has `text`: its lines come by a pipe, and so a little later than other signs."""
+        until_s = time.monotonic() + START_LIMIT_S
+        while text not in self.log:
+            assert time.monotonic() < until_s, f"{text!r} was not logged:\n{self.log}"
+            time.sleep(0.02)
 
     @property
     def port(self) -> int:

@@ -337,7 +337,7 @@ def test_unreadable_files_and_folders(daemons: StartDaemon, tmp_path: Path, monk
     assert set(ids_of(daemon, token)) == {"IMG_0000.jpg", "IMG_0001.jpg", "IMG_0003.jpg"}
     (entry,) = daemon.get("/api/v1/host/quarantine", token)[1]["files"]
     assert (entry["filename"], entry["reason"]) == ("IMG_0002.jpg", "unreadable")
-    assert "locked" in daemon.log
+    daemon.wait_logged("locked")
     make_photo(root / "new.jpg", 99)
     until(lambda: "new.jpg" in ids_of(daemon, token))
     for path in ("IMG_0002.jpg", "locked", "unlisted"):

@@ -83,7 +83,7 @@ def test_new_settings_are_in_force_after_a_reload(daemons: StartDaemon, listener
     os.kill(daemon.pid, signal.SIGHUP)
     listener.wait("RELOADING=1")
     listener.wait("READY=1")
-    assert "photso" in daemon.log
+    daemon.wait_logged("photso")
     assert daemon.get("/healthz")[0] == 200
     assert daemon.stop() == 0
 
@@ -98,7 +98,7 @@ def test_settings_that_do_not_start_are_taken_back(daemons: StartDaemon, listene
     os.kill(daemon.pid, signal.SIGHUP)
     listener.wait("RELOADING=1")
     listener.wait("READY=1")
-    assert "the new settings don't work" in daemon.log
+    daemon.wait_logged("the new settings don't work")
     assert daemon.get("/healthz")[0] == 200
 
 

@@ -106,7 +106,7 @@ def test_missing_root_is_a_warning(daemons: StartDaemon, tmp_path: Path) -> None
     daemon = daemons("--photos", str(tmp_path / "nowhere")).start()
     roots = json.loads(daemon.cli("status", "--json"))["photo_roots"]
     assert {root["path"]: root["state"] for root in roots}[str(tmp_path / "nowhere")] == "offline"
-    assert "nowhere" in daemon.log
+    daemon.wait_logged("nowhere")
 
 
 def test_no_root_at_all_works(daemons: StartDaemon) -> None:
@@ -215,7 +215,7 @@ def test_damaged_state_is_restored(daemon: Daemon) -> None:
     (daemon.data_dir / "state.db").write_bytes(b"\xa5" * 100_000)
     daemon.start()
     assert daemon.get("/api/v1/openapi.json", token)[0] == 200
-    assert "restored" in daemon.log
+    daemon.wait_logged("restored")
     assert "restored" in daemon.cli("status")
     assert "restored" in daemon.cli("doctor", code=1)
 

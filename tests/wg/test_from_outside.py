@@ -133,7 +133,7 @@ def test_moved_home_is_noticed(place: Town) -> None:
     assert rows["Old"]["id"] == old
     assert rows["Old"]["tunnel"]["is_outdated"]
     assert not rows["New"]["tunnel"]["is_outdated"]
-    assert "devices reach this host elsewhere now" in daemon.log
+    daemon.wait_logged("devices reach this host elsewhere now")
 
 
 def test_router_that_opens_nothing(place: Town) -> None:

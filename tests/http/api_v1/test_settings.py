@@ -92,7 +92,7 @@ def test_change_is_in_force_at_once_and_after_a_restart(daemon: Daemon, listener
     wait_for_life(listener)
     assert rows(daemon, admin)["rescan_interval_s"]["value"] == 120
     assert daemon.pid == pid
-    assert "settings were changed" in daemon.log
+    daemon.wait_logged("settings were changed")
     daemon.stop()
     daemon.start()
     admin = daemon.token(admin=True)

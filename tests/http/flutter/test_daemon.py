@@ -138,7 +138,7 @@ def test_taken_port_is_reported(daemons: StartDaemon, tmp_path: Path) -> None:
         answer = status(daemon)
         assert not answer["websocket"]["enabled"]
         assert any(f"Port {port} is taken" in notice["message"] for notice in answer["notices"])
-        assert "compat.websocket_port" in daemon.log
+        daemon.wait_logged("compat.websocket_port")
         assert daemon.get("/healthz")[0] == 200
 
 
