@@ -52,17 +52,21 @@ def _project(folder: Path, places: Path, command: str) -> Path:
     return image
 
 
-def _qemu(root: Root, project: Path, console: Path) -> list[str]:
-    """QEMU without hardware help, so that it runs anywhere; the root's image stays as it is."""
-    words = f"root=/dev/vda rw console=ttyS0 quiet panic=-1 net.ifnames=0 init={START}"
+def emulator(root: Root, console: Path, *, memory_mb: int, word: str) -> list[str]:
+    """QEMU without hardware help, so that it runs anywhere; the root's image stays as it is, the kernel gets `word`."""
+    words = f"root=/dev/vda rw console=ttyS0 quiet panic=-1 net.ifnames=0 {word}"
     return [
-        "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", str(MEMORY_MB),
+        "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", str(memory_mb),
         "-nodefaults", "-display", "none", "-no-reboot",
         "-kernel", str(root.kernel), "-initrd", str(root.ramdisk), "-append", words,
-        "-drive", f"file={root.image},if=virtio,format=raw,snapshot=on",
-        "-drive", f"file={project},if=virtio,format=raw,cache=unsafe",
-        "-serial", f"file:{console}", "-serial", "stdio", "-device", "virtio-rng-pci",
+        "-drive", f"file={root.image},if=virtio,format=raw,snapshot=on,cache=unsafe",
+        "-serial", f"file:{console}", "-device", "virtio-rng-pci",
     ]  # fmt: skip
+
+
+def _qemu(root: Root, project: Path, console: Path) -> list[str]:
+    drive = ["-drive", f"file={project},if=virtio,format=raw,cache=unsafe"]
+    return [*emulator(root, console, memory_mb=MEMORY_MB, word=f"init={START}"), *drive, "-serial", "stdio"]
 
 
 def _boot(command: list[str], limit_s: float) -> int | None:

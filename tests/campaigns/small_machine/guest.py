@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.daemon import free_port
+from tests.qemu.machine import emulator
 from tests.qemu.root import Root
 
 COMMAND_LIMIT_S = 600.0
@@ -111,15 +112,10 @@ class Guest:
 
 
 def _qemu(root: Root, media: Path, console: Path, shell: int, port: int, memory_mb: int) -> list[str]:
-    """QEMU without the processor's help, so that it runs anywhere; written pages of the disks are thrown away."""
-    words = "root=/dev/vda rw console=ttyS0 quiet panic=-1 net.ifnames=0 psi=1"
+    """With the media's disk, whose changes are thrown away, a shell on the second serial line, and HTTP at a port."""
     return [
-        "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", str(memory_mb),
-        "-nodefaults", "-display", "none", "-no-reboot",
-        "-kernel", str(root.kernel), "-initrd", str(root.ramdisk), "-append", words,
-        "-drive", f"file={root.image},if=virtio,format=raw,snapshot=on,cache=unsafe",
+        *emulator(root, console, memory_mb=memory_mb, word="psi=1"),
         "-drive", f"file={media},if=virtio,format=raw,snapshot=on",
         "-netdev", f"user,id=lan,hostfwd=tcp:127.0.0.1:{port}-:8080", "-device", "virtio-net-pci,netdev=lan,romfile=",
-        "-chardev", f"socket,id=shell,fd={shell}",
-        "-serial", f"file:{console}", "-serial", "chardev:shell", "-device", "virtio-rng-pci",
+        "-chardev", f"socket,id=shell,fd={shell}", "-serial", "chardev:shell",
     ]  # fmt: skip
